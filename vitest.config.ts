@@ -1,0 +1,27 @@
+import { defineConfig } from "vitest/config";
+
+// Two projects: `unit` needs nothing but Node; `world` makes network namespaces and runs real programs,
+// one file at a time, because two of them on two cores would spoil each other's timing.
+export default defineConfig({
+  test: {
+    projects: [
+      {
+        test: {
+          name: "unit",
+          include: ["test/**/*.test.ts"],
+          exclude: ["test/netns/**", "test/interop/**"],
+          testTimeout: 30_000,
+        },
+      },
+      {
+        test: {
+          name: "world",
+          include: ["test/netns/**/*.test.ts", "test/interop/**/*.test.ts"],
+          fileParallelism: false,
+          testTimeout: 120_000,
+          hookTimeout: 120_000,
+        },
+      },
+    ],
+  },
+});
