@@ -1,0 +1,112 @@
+/**
+ * IPv4 (RFC 791). `at` is the header's first byte. The caller has checked that IPV4_HEADER bytes are there, and
+ * headerLength() of them before it looks at options. Addresses are u32, most significant byte first.
+ */
+import { update } from "./checksum.ts";
+
+export const IPV4_VERSION_LENGTH = 0;
+export const IPV4_TOS = 1;
+export const IPV4_TOTAL_LENGTH = 2;
+export const IPV4_IDENTIFICATION = 4;
+export const IPV4_FLAGS_OFFSET = 6;
+export const IPV4_TTL = 8;
+export const IPV4_PROTOCOL = 9;
+export const IPV4_CHECKSUM = 10;
+export const IPV4_SOURCE = 12;
+export const IPV4_DESTINATION = 16;
+/** The header without options. */
+export const IPV4_HEADER = 20;
+
+export const IPV4_DONT_FRAGMENT = 0x4000;
+export const IPV4_MORE_FRAGMENTS = 0x2000;
+export const IPV4_OFFSET_MASK = 0x1fff;
+
+/** IANA protocol numbers; the same register serves IPv6's next header. */
+export const Protocol = {
+  Ip: 0,
+  Icmp: 1,
+  Tcp: 6,
+  Udp: 17,
+  Icmpv6: 58,
+  Sctp: 132,
+} as const;
+export type Protocol = (typeof Protocol)[keyof typeof Protocol];
+
+export function version(frame: DataView, at: number): number {
+  return frame.getUint8(at + IPV4_VERSION_LENGTH) >>> 4;
+}
+
+/** In bytes, 0…60; below IPV4_HEADER the header is malformed. */
+export function headerLength(frame: DataView, at: number): number {
+  return (frame.getUint8(at + IPV4_VERSION_LENGTH) & 0x0f) << 2;
+}
+
+export function tos(frame: DataView, at: number): number {
+  return frame.getUint8(at + IPV4_TOS);
+}
+
+/** Bytes of header and payload. 0 in super-frames above 64 KiB. */
+export function totalLength(frame: DataView, at: number): number {
+  return frame.getUint16(at + IPV4_TOTAL_LENGTH);
+}
+
+export function identification(frame: DataView, at: number): number {
+  return frame.getUint16(at + IPV4_IDENTIFICATION);
+}
+
+/** The raw 16 bits: reserved, DF, MF, offset in units of eight bytes. */
+export function flagsAndOffset(frame: DataView, at: number): number {
+  return frame.getUint16(at + IPV4_FLAGS_OFFSET);
+}
+
+export function dontFragment(frame: DataView, at: number): boolean {
+  return (frame.getUint16(at + IPV4_FLAGS_OFFSET) & IPV4_DONT_FRAGMENT) !== 0;
+}
+
+export function moreFragments(frame: DataView, at: number): boolean {
+  return (frame.getUint16(at + IPV4_FLAGS_OFFSET) & IPV4_MORE_FRAGMENTS) !== 0;
+}
+
+/** Where in the datagram this fragment's payload belongs, in bytes. */
+export function fragmentOffset(frame: DataView, at: number): number {
+  return (frame.getUint16(at + IPV4_FLAGS_OFFSET) & IPV4_OFFSET_MASK) << 3;
+}
+
+/** True for the first, any later and the last fragment; false for a whole datagram. */
+export function isFragment(frame: DataView, at: number): boolean {
+  return (frame.getUint16(at + IPV4_FLAGS_OFFSET) & (IPV4_MORE_FRAGMENTS | IPV4_OFFSET_MASK)) !== 0;
+}
+
+export function ttl(frame: DataView, at: number): number {
+  return frame.getUint8(at + IPV4_TTL);
+}
+
+export function protocol(frame: DataView, at: number): number {
+  return frame.getUint8(at + IPV4_PROTOCOL);
+}
+
+export function headerChecksum(frame: DataView, at: number): number {
+  return frame.getUint16(at + IPV4_CHECKSUM);
+}
+
+export function source(frame: DataView, at: number): number {
+  return frame.getUint32(at + IPV4_SOURCE);
+}
+
+export function destination(frame: DataView, at: number): number {
+  return frame.getUint32(at + IPV4_DESTINATION);
+}
+
+/** Writes the TTL alone; the checksum is then wrong until written. See decrementTtl. */
+export function writeTtl(frame: DataView, at: number, value: number): void {
+  frame.setUint8(at + IPV4_TTL, value);
+}
+
+/** TTL - 1 with the checksum brought along (RFC 1624 eqn 3). The caller has made sure that the TTL is above 0. */
+export function decrementTtl(frame: DataView, at: number): void {
+  // The checksum runs over 16-bit words: TTL and protocol are one.
+  const before = frame.getUint16(at + IPV4_TTL);
+  const after = before - 0x0100;
+  frame.setUint16(at + IPV4_TTL, after);
+  frame.setUint16(at + IPV4_CHECKSUM, update(frame.getUint16(at + IPV4_CHECKSUM), before, after));
+}
