@@ -2,6 +2,8 @@
 export const ICMP_TYPE = 0;
 export const ICMP_CODE = 1;
 export const ICMP_CHECKSUM = 2;
+/** The second word, which each type uses in its own way. */
+export const ICMP_REST = 4;
 /** Echo: identifier and sequence number. Fragmentation needed: unused and next-hop MTU (RFC 1191 §4). */
 export const ICMP_IDENTIFIER = 4;
 export const ICMP_SEQUENCE = 6;
@@ -40,6 +42,11 @@ export function type(frame: DataView, at: number): number {
 
 export function code(frame: DataView, at: number): number {
   return frame.getUint8(at + ICMP_CODE);
+}
+
+/** The second word whole, u32. */
+export function rest(frame: DataView, at: number): number {
+  return frame.getUint32(at + ICMP_REST);
 }
 
 export function identifier(frame: DataView, at: number): number {

@@ -2,7 +2,8 @@
 export const ICMPV6_TYPE = 0;
 export const ICMPV6_CODE = 1;
 export const ICMPV6_CHECKSUM = 2;
-/** PacketTooBig: the MTU, 32 bits (RFC 4443 §3.2). */
+/** The second word; in PacketTooBig the MTU, 32 bits (RFC 4443 §3.2). */
+export const ICMPV6_REST = 4;
 export const ICMPV6_MTU = 4;
 export const ICMPV6_HEADER = 8;
 /** In an error message: where the header of the packet in error begins. */

@@ -2,7 +2,7 @@
  * IPv4 (RFC 791). `at` is the header's first byte. The caller has checked that IPV4_HEADER bytes are there, and
  * headerLength() of them before it looks at options. Addresses are u32, most significant byte first.
  */
-import { update } from "./checksum.ts";
+import { checksum, update } from "./checksum.ts";
 
 export const IPV4_VERSION_LENGTH = 0;
 export const IPV4_TOS = 1;
@@ -109,4 +109,37 @@ export function decrementTtl(frame: DataView, at: number): void {
   const after = before - 0x0100;
   frame.setUint16(at + IPV4_TTL, after);
   frame.setUint16(at + IPV4_CHECKSUM, update(frame.getUint16(at + IPV4_CHECKSUM), before, after));
+}
+
+/** Writes a header without options, checksum included. `flagsAndOffset` as on the wire. */
+export function writeHeader(
+  frame: DataView,
+  at: number,
+  typeOfService: number,
+  total: number,
+  id: number,
+  flagsOffset: number,
+  timeToLive: number,
+  proto: number,
+  from: number,
+  to: number,
+): void {
+  frame.setUint16(at, 0x4500 | typeOfService);
+  frame.setUint16(at + IPV4_TOTAL_LENGTH, total);
+  frame.setUint16(at + IPV4_IDENTIFICATION, id);
+  frame.setUint16(at + IPV4_FLAGS_OFFSET, flagsOffset);
+  frame.setUint16(at + IPV4_TTL, (timeToLive << 8) | proto);
+  frame.setUint32(at + IPV4_SOURCE, from);
+  frame.setUint32(at + IPV4_DESTINATION, to);
+  writeChecksum(frame, at);
+}
+
+/** Writes the header checksum over the header as it stands, options included. */
+export function writeChecksum(frame: DataView, at: number): void {
+  frame.setUint16(at + IPV4_CHECKSUM, 0);
+  frame.setUint16(at + IPV4_CHECKSUM, checksum(frame, at, headerLength(frame, at)));
+}
+
+export function checksumIsRight(frame: DataView, at: number): boolean {
+  return checksum(frame, at, headerLength(frame, at)) === 0;
 }

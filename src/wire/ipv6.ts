@@ -67,6 +67,22 @@ export function destination(frame: DataView, at: number, word: number): number {
   return frame.getUint32(at + IPV6_DESTINATION + (word << 2));
 }
 
+/** Writes the first eight bytes of the fixed header; the two addresses after them are the caller's. */
+export function writeStart(
+  frame: DataView,
+  at: number,
+  trafficClassByte: number,
+  label: number,
+  payload: number,
+  next: number,
+  hops: number,
+): void {
+  frame.setUint32(at + IPV6_VERSION_CLASS_FLOW, 0x60000000 + trafficClassByte * 0x100000 + label);
+  frame.setUint16(at + IPV6_PAYLOAD_LENGTH, payload);
+  frame.setUint8(at + IPV6_NEXT_HEADER, next);
+  frame.setUint8(at + IPV6_HOP_LIMIT, hops);
+}
+
 /** What walkExtensions found. The caller makes one and gives it again for every frame: nothing is allocated. */
 export interface Walk {
   /** The transport protocol, or the next-header number at which the walk had to stop. */
@@ -100,7 +116,7 @@ function isExtension(header: number): boolean {
 }
 
 /** Bytes of the extension header at `at`: its second byte counts eights, except AH's, which counts fours (RFC 4302 §2.2). */
-function extensionLength(frame: DataView, header: number, at: number): number {
+export function extensionLength(frame: DataView, header: number, at: number): number {
   if (header === Extension.Fragment) return IPV6_FRAGMENT_HEADER;
   const units = frame.getUint8(at + 1);
   return header === Extension.Authentication ? (units + 2) << 2 : (units + 1) << 3;

@@ -13,6 +13,11 @@ export function destinationPort(frame: DataView, at: number): number {
   return frame.getUint16(at + UDP_DESTINATION_PORT);
 }
 
+/** 0 when the sender computed none. */
+export function checksum(frame: DataView, at: number): number {
+  return frame.getUint16(at + UDP_CHECKSUM);
+}
+
 /** Bytes of header and data. */
 export function length(frame: DataView, at: number): number {
   return frame.getUint16(at + UDP_LENGTH);
