@@ -127,8 +127,8 @@ export interface DirectorInfo {
 /** How a listing is to look (-n, --stats, …); the director only needs `what` and `service`, the rest is dradm's. */
 export interface ListFormat {
   numeric: boolean;
-  /** Columns: the plain ones, --stats, --rate, --thresholds or --persistent-conn. */
-  columns: "plain" | "stats" | "rate" | "thresholds" | "persistent";
+  /** Columns: the plain ones, --stats, --rate, --thresholds, --persistent-conn or --tun-info. */
+  columns: "plain" | "stats" | "rate" | "thresholds" | "persistent" | "tunnel";
   exact: boolean;
   nosort: boolean;
 }

@@ -1,0 +1,226 @@
+import {
+  type ConnectionListing,
+  type DirectorInfo,
+  type ListFormat,
+  type Protocol,
+  SchedulerFlag,
+  type ServerListing,
+  type ServiceKey,
+  type ServiceListing,
+  type Timeouts,
+} from "../control/model.ts";
+
+/**
+ * Listings as ipvsadm(8) prints them: pure text from plain data, a piece at a time, so that a listing of any
+ * length needs no more memory than one row. Widths and rounding are the recorded program's.
+ */
+
+/** Names for addresses and ports, without which everything is printed as numbers (-n). */
+export interface NameWriter {
+  /** The name of an address, or null to print the address. */
+  host(address: string): string | null;
+  /** The name of a port, or null to print the number. */
+  port(port: number, protocol: Protocol): string | null;
+}
+
+export const NUMERIC: NameWriter = { host: () => null, port: () => null };
+
+const HEADERS: Readonly<Record<ListFormat["columns"], string>> = {
+  plain:
+    "Prot LocalAddress:Port Scheduler Flags\n" +
+    "  -> RemoteAddress:Port           Forward Weight ActiveConn InActConn\n",
+  stats:
+    "Prot LocalAddress:Port               Conns   InPkts  OutPkts  InBytes OutBytes\n" +
+    "  -> RemoteAddress:Port\n",
+  rate:
+    "Prot LocalAddress:Port                 CPS    InPPS   OutPPS    InBPS   OutBPS\n" +
+    "  -> RemoteAddress:Port\n",
+  thresholds:
+    "Prot LocalAddress:Port            Uthreshold Lthreshold ActiveConn InActConn \n" +
+    "  -> RemoteAddress:Port\n",
+  persistent:
+    "Prot LocalAddress:Port            Weight    PersistConn ActiveConn InActConn \n" +
+    "  -> RemoteAddress:Port\n",
+  tunnel:
+    "Prot LocalAddress:Port Scheduler Flags\n" +
+    "  -> RemoteAddress:Port           Forward TunnelInfo    Weight ActiveConn InActConn\n",
+};
+
+/** The lines above a listing of services; a listing of one service (`info` null) has no version line. */
+export function servicesHeader(columns: ListFormat["columns"], info: DirectorInfo | null): string {
+  const version = info === null ? "" : `IP Virtual Server version ${info.version} (size=${info.size})\n`;
+  return version + HEADERS[columns];
+}
+
+/** One service and its servers, in the columns asked for. */
+export function serviceLines(service: ServiceListing, format: ListFormat, names: NameWriter): string {
+  const columns = format.columns;
+  const name = serviceName(service.key, names);
+  let text: string;
+  if (columns === "stats" || columns === "rate") {
+    text = `${name.padEnd(33)}${numberColumns(service, columns, format.exact)}\n`;
+  } else {
+    text = `${name} ${service.scheduler}${serviceFlags(service)}\n`;
+  }
+  for (const server of service.servers) text += serverLine(service, server, format, names);
+  return text;
+}
+
+const METHODS = { route: "Route", tunnel: "Tunnel", masq: "Masq" } as const;
+
+function serverLine(
+  service: ServiceListing,
+  server: ServerListing,
+  format: ListFormat,
+  names: NameWriter,
+): string {
+  const name = `  -> ${endpoint(server.address, server.port, service.key.protocol, names).padEnd(28)}`;
+  const method = METHODS[server.method].padEnd(7);
+  const counts = `${left(server.activeConns, 10)} ${left(server.inactiveConns, 10)}`;
+  switch (format.columns) {
+    case "stats":
+    case "rate":
+      return `${name}${numberColumns(server, format.columns, format.exact)}\n`;
+    case "thresholds":
+      return `${name} ${left(server.upper, 10)} ${left(server.lower, 10)} ${counts}\n`;
+    case "persistent":
+      return `${name} ${left(server.weight, 9)} ${left(server.persistentConns, 11)} ${counts}\n`;
+    case "tunnel": {
+      const info = (server.method === "tunnel" ? "ipip" : "-").padEnd(13);
+      return `${name} ${method} ${info} ${left(server.weight, 6)} ${counts}\n`;
+    }
+    default:
+      return `${name} ${method} ${left(server.weight, 6)} ${counts}\n`;
+  }
+}
+
+function left(value: number, width: number): string {
+  return String(value).padEnd(width);
+}
+
+function numberColumns(
+  of: Pick<ServiceListing, "stats" | "rates">,
+  columns: "stats" | "rate",
+  exact: boolean,
+): string {
+  const { stats, rates } = of;
+  const values =
+    columns === "stats"
+      ? [stats.conns, stats.inPkts, stats.outPkts, stats.inBytes, stats.outBytes]
+      : [rates.cps, rates.inPps, rates.outPps, rates.inBps, rates.outBps];
+  return values.map((value) => ` ${exact ? String(value).padStart(8) : largeNumber(value)}`).join("");
+}
+
+/** Eight places: plain below a hundred million, then whole thousands, millions, … (rounded down). */
+export function largeNumber(value: number): string {
+  if (value < 1e8) return String(value).padStart(8);
+  let unit = 0;
+  let limit = 1e11;
+  while (value >= limit && unit < 3) {
+    limit *= 1000;
+    unit++;
+  }
+  return `${Math.floor(value / 1000 ** (unit + 1))}`.padStart(7) + "KMGT"[unit];
+}
+
+/** "TCP  10.0.0.100:80", "FWM  2 IPv6". */
+function serviceName(key: ServiceKey, names: NameWriter): string {
+  // ipvsadm prints the mark signed
+  if (key.protocol === "fwm") return `FWM  ${key.mark | 0}${key.family === 6 ? " IPv6" : ""}`;
+  return `${key.protocol.toUpperCase().padEnd(4)} ${endpoint(key.address, key.port, key.protocol, names)}`;
+}
+
+function endpoint(address: string, port: number, protocol: Protocol, names: NameWriter): string {
+  const host = names.host(address) ?? address;
+  const service = (port === 0 ? null : names.port(port, protocol)) ?? String(port);
+  return address.includes(":") ? `[${host}]:${service}` : `${host}:${service}`;
+}
+
+function serviceFlags(service: ServiceListing): string {
+  const flags = schedulerFlagNames(service.scheduler, service.flags);
+  let text = flags === "" ? "" : ` (${flags})`;
+  if (service.persistence > 0) {
+    text += ` persistent ${service.persistence}`;
+    if (!isDefaultMask(service)) text += ` mask ${service.netmask}`;
+    if (service.pe !== undefined) text += ` pe ${service.pe}`;
+  }
+  return service.onePacket ? `${text} ops` : text;
+}
+
+function isDefaultMask(service: ServiceListing): boolean {
+  return service.netmask === (service.key.family === 6 ? "128" : "255.255.255.255");
+}
+
+/** The flags' names for a scheduler, comma-separated: sh and mh have their own, others flag-1 to flag-3. */
+export function schedulerFlagNames(scheduler: string, flags: number): string {
+  const names =
+    scheduler === "sh" || scheduler === "mh"
+      ? [`${scheduler}-fallback`, `${scheduler}-port`]
+      : ["flag-1", "flag-2", "flag-3"];
+  const bits = [SchedulerFlag.First, SchedulerFlag.Second, SchedulerFlag.Third];
+  return names.filter((_, i) => (flags & bits[i]!) !== 0).join(",");
+}
+
+/** What -S prints of a service and its servers: the commands that make them. */
+export function saveLines(service: ServiceListing, names: NameWriter): string {
+  const key = service.key;
+  const name = saveName(key, names);
+  let text = `-A ${name} -s ${service.scheduler}`;
+  if (service.persistence > 0) {
+    text += ` -p ${service.persistence}`;
+    if (!isDefaultMask(service)) text += ` -M ${service.netmask}`;
+    if (service.pe !== undefined) text += ` --pe ${service.pe}`;
+  }
+  if (service.onePacket) text += " -o";
+  const flags = schedulerFlagNames(service.scheduler, service.flags);
+  if (flags !== "") text += ` -b ${flags}`;
+  text += "\n";
+  for (const server of service.servers) {
+    const method = { route: "-g", tunnel: "-i", masq: "-m" }[server.method];
+    const where = endpoint(server.address, server.port, key.protocol, names);
+    const tunnel = server.method === "tunnel" ? " --tun-type ipip" : "";
+    text += `-a ${name} -r ${where} ${method} -w ${server.weight}${tunnel}\n`;
+  }
+  return text;
+}
+
+function saveName(key: ServiceKey, names: NameWriter): string {
+  if (key.protocol === "fwm") return `-f ${key.mark | 0}${key.family === 6 ? " -6" : ""}`;
+  const option = { tcp: "-t", udp: "-u", sctp: "--sctp-service" }[key.protocol];
+  return `${option} ${endpoint(key.address, key.port, key.protocol, names)}`;
+}
+
+/** The lines above a listing of connections. */
+export function connectionsHeader(columns: ListFormat["columns"]): string {
+  const engine = columns === "persistent" ? "        pe name          pe_data" : "";
+  return (
+    "IPVS connection entries\n" +
+    `pro expire state       source             virtual            destination${engine}\n`
+  );
+}
+
+/** One connection entry. */
+export function connectionLine(
+  entry: ConnectionListing,
+  columns: ListFormat["columns"],
+  names: NameWriter,
+): string {
+  const protocol = entry.protocol.toLowerCase() as Protocol;
+  const time = `${twoDigits(Math.floor(entry.expiresSeconds / 60))}:${twoDigits(entry.expiresSeconds % 60)}`;
+  const ends = [
+    endpoint(entry.client, entry.cport, protocol, names).padEnd(18),
+    endpoint(entry.virtual, entry.vport, protocol, names).padEnd(18),
+    endpoint(entry.server, entry.rport, protocol, names),
+  ].join(" ");
+  const engine = columns === "persistent" && entry.pe !== undefined ? ` ${entry.pe.name} ${entry.pe.data}` : "";
+  return `${entry.protocol.padEnd(3)} ${time}  ${entry.state.padEnd(11)} ${ends}${engine}\n`;
+}
+
+function twoDigits(value: number): string {
+  return String(value).padStart(2, "0");
+}
+
+/** -L --timeout. */
+export function timeoutsLine(timeouts: Timeouts): string {
+  return `Timeout (tcp tcpfin udp): ${timeouts.tcp} ${timeouts.tcpfin} ${timeouts.udp}\n`;
+}
