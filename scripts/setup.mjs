@@ -1,0 +1,146 @@
+// Everything between a fresh clone and a running program: `node scripts/setup.mjs start|test|build`, called by npm's
+// prestart and pretest. Does only what is due; when nothing changed it takes a fraction of a second.
+// All its output goes to stderr, so that `npm start -- --json` has nothing but JSON on stdout.
+import { spawnSync } from "node:child_process";
+import { createHash } from "node:crypto";
+import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
+import { dirname, join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { missingCompiler, missingKernelFeature, missingNode, missingPrograms } from "./checks.mjs";
+import { missingForTests } from "./test-programs.mjs";
+
+const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
+const INSTALL_STAMP = join(ROOT, "node_modules", ".dr-director-lock");
+const BUILD_STAMP = join(ROOT, "build", "compiled");
+
+const say = (line) => process.stderr.write(`${line}\n`);
+
+function stop(sentences) {
+  for (const sentence of sentences) say(`dr-director: ${sentence}`);
+  process.exit(1);
+}
+
+/** Runs a step with its stdout sent to our stderr; a step that fails ends the set-up with its own words. */
+function step(what, command, args) {
+  say(`dr-director: ${what} …`);
+  const run = spawnSync(command, args, { cwd: ROOT, stdio: ["ignore", 2, 2] });
+  if (run.error) stop([`${what} could not be started: ${run.error.message}`]);
+  if (run.status !== 0) stop([`${what} failed (\`${command} ${args.join(" ")}\`), see above.`]);
+}
+
+function npm(args) {
+  const script = process.env.npm_execpath;
+  return script?.endsWith(".js") ? [process.execPath, [script, ...args]] : ["npm", args];
+}
+
+const lockHash = () =>
+  createHash("sha256")
+    .update(readFileSync(join(ROOT, "package-lock.json")))
+    .digest("hex");
+
+function installIsDue() {
+  const installed = join(ROOT, "node_modules", ".package-lock.json");
+  if (!existsSync(installed)) return true;
+  if (existsSync(INSTALL_STAMP)) return readFileSync(INSTALL_STAMP, "utf8") !== lockHash();
+  // Somebody ran npm by hand: their install counts if it is newer than the lock.
+  return statSync(installed).mtimeMs < statSync(join(ROOT, "package-lock.json")).mtimeMs;
+}
+
+function install() {
+  if (installIsDue())
+    step(
+      "installing the packages of package-lock.json",
+      ...npm(["ci", "--no-audit", "--no-fund", "--loglevel=error"]),
+    );
+  if (!existsSync(INSTALL_STAMP) || readFileSync(INSTALL_STAMP, "utf8") !== lockHash()) {
+    writeFileSync(INSTALL_STAMP, lockHash());
+  }
+}
+
+/** Every file below a folder whose name ends so, with its modification time. */
+function filesBelow(folder, ending) {
+  const found = [];
+  if (!existsSync(folder)) return found;
+  for (const entry of readdirSync(folder, { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) found.push(...filesBelow(path, ending));
+    else if (entry.name.endsWith(ending)) found.push(`${path} ${statSync(path).mtimeMs}`);
+  }
+  return found;
+}
+
+/** One line that changes when any source, the compiler's settings or the compiler itself changes. */
+function sourcesFingerprint() {
+  const settings = ["tsconfig.json", "package-lock.json"].map(
+    (name) => `${name} ${statSync(join(ROOT, name)).mtimeMs}`,
+  );
+  const lines = [...filesBelow(join(ROOT, "src"), ".ts").sort(), ...settings];
+  return createHash("sha256").update(lines.join("\n")).digest("hex");
+}
+
+function compile() {
+  const fingerprint = sourcesFingerprint();
+  const dist = join(ROOT, "dist", "cli", "dr-director.js");
+  const stamp = existsSync(BUILD_STAMP) ? readFileSync(BUILD_STAMP, "utf8") : "";
+  if (stamp === fingerprint && existsSync(dist)) return;
+  // tsc's own notes say "nothing to do" when dist was deleted; without them it writes everything again.
+  if (!existsSync(dist)) rmSync(join(ROOT, "build", "tsbuildinfo"), { force: true });
+  step("compiling TypeScript", process.execPath, [
+    join(ROOT, "node_modules", "typescript", "bin", "tsc"),
+    "-p",
+    "tsconfig.json",
+  ]);
+  mkdirSync(dirname(BUILD_STAMP), { recursive: true });
+  writeFileSync(BUILD_STAMP, fingerprint);
+}
+
+const nativeIsBuilt = () =>
+  spawnSync(process.execPath, [join(ROOT, "scripts", "build-native.mjs"), "--check"], { cwd: ROOT })
+    .status === 0;
+
+function buildNative() {
+  if (nativeIsBuilt()) return;
+  step("compiling the native part", process.execPath, [join(ROOT, "scripts", "build-native.mjs")]);
+}
+
+/** The other programs that the tests meet the world with; only the tests want them. */
+function testPrograms() {
+  const missing = missingForTests();
+  if (missing.length === 0) return;
+  const names = missing.map((program) => program.name).join(", ");
+  const canInstall = process.getuid?.() === 0 && existsSync("/usr/bin/apt-get");
+  if (process.env.NO_SETUP === "1" || !canInstall) {
+    const cure = canInstall ? ".ci/setup" : "sudo .ci/setup";
+    say(
+      `dr-director: not installed: ${names}. The tests that need them will be skipped and listed (\`${cure}\` installs them).`,
+    );
+    return;
+  }
+  say(`dr-director: the tests use ${names}, not installed here: running .ci/setup (NO_SETUP=1 declines).`);
+  const run = spawnSync(join(ROOT, ".ci", "setup"), [], { cwd: ROOT, stdio: ["ignore", 2, 2] });
+  if (run.status !== 0) say("dr-director: .ci/setup failed; what stays missing will be skipped and listed.");
+}
+
+function main(purpose) {
+  const nodeProblem = missingNode();
+  if (nodeProblem) stop([nodeProblem]);
+  const needsCompiler = !nativeIsBuilt();
+  const missing = [];
+  const compilerProblem = needsCompiler ? missingCompiler() : undefined;
+  if (compilerProblem) missing.push(compilerProblem);
+  if (purpose !== "build") {
+    const programs = missingPrograms();
+    missing.push(...programs);
+    const kernelProblem = programs.length === 0 ? missingKernelFeature() : undefined;
+    if (kernelProblem) missing.push(kernelProblem);
+  }
+  if (missing.length > 0) stop(missing);
+  install();
+  buildNative();
+  compile();
+  if (purpose === "test") testPrograms();
+}
+
+const purpose = process.argv[2] ?? "build";
+if (!["start", "test", "build"].includes(purpose)) stop([`"${purpose}" is not one of start, test, build.`]);
+main(purpose);

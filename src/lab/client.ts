@@ -1,0 +1,90 @@
+/**
+ * The lab's client, a process of its own in the client's namespace. Takes one order a line on stdin, answers each with
+ * one line of JSON on stdout, and ends with its stdin. Orders and answers: traffic.ts.
+ */
+import { Agent, type IncomingMessage, request } from "node:http";
+import { createInterface } from "node:readline";
+import type { Order, Round, Tally } from "./traffic.ts";
+
+interface Answer {
+  server: string;
+  bytes: number;
+}
+
+function get(order: Order, agent: Agent | undefined, from: string | undefined): Promise<Answer> {
+  return new Promise((resolve, reject) => {
+    const sent = request(
+      {
+        host: order.host,
+        port: order.port,
+        path: order.path,
+        timeout: order.timeout,
+        ...(agent ? { agent } : { agent: false }),
+        ...(from === undefined ? {} : { localAddress: from }),
+        ...(agent ? {} : { headers: { connection: "close" } }),
+      },
+      (response: IncomingMessage) => {
+        let bytes = 0;
+        response.on("data", (piece: Buffer) => (bytes += piece.length));
+        response.on("error", reject);
+        response.on("end", () => {
+          const server = response.headers["x-real-server"];
+          if (response.statusCode !== 200 || typeof server !== "string") {
+            reject(new Error(`HTTP ${response.statusCode} from ${String(server)}`));
+          } else resolve({ server, bytes });
+        });
+      },
+    );
+    sent.on("timeout", () => sent.destroy(new Error(`no answer within ${order.timeout} ms`)));
+    sent.on("error", reject);
+    sent.end();
+  });
+}
+
+function newRound(): Round {
+  return { answers: {}, answersFrom: {}, failed: 0, errors: [], bytes: 0, milliseconds: 0 };
+}
+
+function count(tally: Tally, server: string): void {
+  tally[server] = (tally[server] ?? 0) + 1;
+}
+
+async function one(order: Order, round: Round, agent: Agent | undefined, turn: number): Promise<void> {
+  const from = order.from?.[turn % order.from.length];
+  try {
+    const { server, bytes } = await get(order, agent, from);
+    count(round.answers, server);
+    round.bytes += bytes;
+    if (from !== undefined) count((round.answersFrom[from] ??= {}), server);
+  } catch (error) {
+    round.failed++;
+    if (round.errors.length < 5) round.errors.push((error as Error).message);
+  }
+}
+
+async function carryOut(order: Order): Promise<Round> {
+  const round = newRound();
+  const began = performance.now();
+  let next = 0;
+  const lane = async (): Promise<void> => {
+    // A keep-alive lane is one connection: an agent with one socket.
+    const agent = order.keepAlive ? new Agent({ keepAlive: true, maxSockets: 1 }) : undefined;
+    while (next < order.requests) {
+      const turn = next++;
+      await one(order, round, agent, turn);
+      if (order.pause) await new Promise((resolve) => setTimeout(resolve, order.pause));
+    }
+    agent?.destroy();
+  };
+  await Promise.all(Array.from({ length: Math.min(order.parallel, order.requests) }, lane));
+  round.milliseconds = performance.now() - began;
+  return round;
+}
+
+const orders = createInterface({ input: process.stdin });
+orders.on("line", (line) => {
+  const order = JSON.parse(line) as Order;
+  void carryOut(order).then((round) => process.stdout.write(`${JSON.stringify({ id: order.id, round })}\n`));
+});
+orders.on("close", () => process.exit(0));
+process.stdout.write("ready\n");
