@@ -9,9 +9,11 @@ export function registerScheduler(scheduler: Scheduler): void {
   if (!/^[a-z][a-z0-9_-]{0,14}$/.test(name)) {
     throw new TypeError(`scheduler name "${name}": up to 15 of a-z 0-9 _ -, beginning with a letter`);
   }
-  if (typeof scheduler.schedule !== "function") throw new TypeError(`scheduler "${name}" has no schedule function`);
+  if (typeof scheduler.schedule !== "function")
+    throw new TypeError(`scheduler "${name}" has no schedule function`);
   const known = registered.get(name);
-  if (known !== undefined && known !== scheduler) throw new TypeError(`scheduler "${name}" is registered already`);
+  if (known !== undefined && known !== scheduler)
+    throw new TypeError(`scheduler "${name}" is registered already`);
   registered.set(name, scheduler);
 }
 

@@ -1,10 +1,11 @@
 /**
  * The contract of a scheduler. Only `name` and `schedule` are compulsory; ten lines make one (examples/).
  *
- * A scheduler is pure: it knows no clock, draws no randomness of its own, and allocates nothing while choosing. What
- * it wants to remember between two connections it keeps in `service.memory`, 16 words that all shards share and that
- * outlive the process; `schedule`, `start` and `changed` run under the service's lock, so no two threads are in them
- * at once for one service. What can be computed beforehand is computed in `prepare`, in each thread on its own.
+ * A scheduler is pure: it knows no clock but `flow.now`, draws no randomness of its own, and allocates nothing while
+ * choosing. What it wants to remember between two connections it keeps in `service.memory`, 16 words that all shards
+ * share and that outlive the process; `schedule`, `start` and `changed` run under the service's lock, so no two
+ * threads are in them at once for one service. What can be computed beforehand is computed in `prepare`, in each
+ * thread on its own.
  */
 import type { ServiceView } from "./service-view.ts";
 
@@ -19,6 +20,8 @@ export interface Flow {
   readonly words: Int32Array;
   clientPort: number;
   virtualPort: number;
+  /** When its first frame came, in milliseconds of a clock that only goes forward: the one clock a scheduler has. */
+  now: number;
 }
 export const FLOW_CLIENT = 0;
 export const FLOW_VIRTUAL = 4;
@@ -45,6 +48,9 @@ export interface Scheduler {
   /** Once, in the control thread, after each change of the destinations: brings `service.memory` up to date. */
   changed?(service: ServiceView, change: Change): void;
 
-  /** In every thread, after each change: what it returns is found in `service.plan` when scheduling. */
+  /**
+   * In every thread, after each change: what it returns is found in `service.plan` when scheduling. It finds there
+   * what it returned the time before, or what another scheduler left; what it keeps of it is its own thread's.
+   */
   prepare?(service: ServiceView): unknown;
 }

@@ -5,8 +5,9 @@
  * Each thread has its own view of a service and refreshes it when the service's generation moved. Weights, counts and
  * the overload mark are read live from the shared tables.
  */
-import { NONE, SCHEDULER_WORDS } from "../table/services.ts";
+
 import type { Region } from "../table/region.ts";
+import { NONE, SCHEDULER_WORDS } from "../table/services.ts";
 
 export class ServiceView {
   readonly region: Region;

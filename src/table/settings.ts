@@ -42,6 +42,9 @@ export const Setting = {
   mac_lo: 30,
   /** Our own IPv4 address on the interface (u32 in an int32 cell), 0 when there is none. */
   dip: 31,
+  /** Seconds that lblc and lblcr remember an unused address; lblcr also lets a set shrink after it (kernel sysctls). */
+  lblc_expiration: 32,
+  lblcr_expiration: 33,
   // Timeouts in seconds, in the order of the TCP states (dataplane/tcp-state.ts): 40 + state.
   timeout_tcp: 40,
   timeout_udp: 56,
@@ -66,6 +69,8 @@ const DEFAULTS: Partial<Record<SettingName, number>> = {
   mtu: 1500,
   timeout_udp: 300,
   timeout_icmp: 60,
+  lblc_expiration: 86_400,
+  lblcr_expiration: 86_400,
 };
 
 /** Seconds a TCP connection may rest in each state, by state number (tcp_timeouts in ip_vs_proto_tcp.c). */
