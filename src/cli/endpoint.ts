@@ -48,7 +48,8 @@ function withPort(
   lookup: NameLookup,
 ): Endpoint | null {
   if (text === null) return { family, address, port: null };
-  const named = protocol === null || protocol === "fwm" ? null : protocol;
+  // a marked service's ports are named as TCP's; before the service is known there are no names
+  const named = protocol === "fwm" ? "tcp" : protocol;
   const port = readWhole(text, 0, 65_535) ?? (named === null ? null : lookup.port(text, named));
   return port === null ? null : { family, address, port };
 }

@@ -62,7 +62,8 @@ interface Draft {
   mark: number;
   scheduler: string;
   pe: string;
-  flagNames: string[];
+  flagNames: string;
+  flags: number;
   persistence: number;
   netmask: string;
   onePacket: boolean;
@@ -86,7 +87,8 @@ function newDraft(): Draft {
     mark: 0,
     scheduler: DEFAULT_SCHEDULER,
     pe: "",
-    flagNames: [],
+    flagNames: "",
+    flags: 0,
     persistence: 0,
     netmask: "255.255.255.255",
     onePacket: false,
@@ -211,9 +213,7 @@ const READERS: Readonly<Record<string, Reader>> = {
     draft.onePacket = true;
   },
   "sched-flags": (draft, text) => {
-    draft.flagNames = text.split(",").filter((name) => name !== "");
-    // ipvsadm itself crashes here
-    if (text !== "" && draft.flagNames.length === 0) throw new UsageError(`invalid scheduler flag \`${text}'`);
+    draft.flagNames = text;
   },
   "real-server": takeServer,
   gatewaying: (draft) => {
@@ -306,6 +306,7 @@ function finish(
   state: "master" | "backup",
   timeouts: number[],
 ): IpvsadmCommand {
+  draft.flags = readFlags(draft.flagNames, draft.scheduler);
   checkRules(COMMAND_RULES[command as keyof typeof COMMAND_RULES], draft.seen, command, "command");
   switch (command) {
     case "add-service":
@@ -376,14 +377,13 @@ function serviceOf(draft: Draft): ServiceSpec {
   if (key.protocol !== "fwm" && key.port === 0 && draft.persistence === 0) {
     throw new UsageError("Zero port specified for non-persistent service");
   }
-  const flags = readFlags(draft.flagNames, draft.scheduler);
   if (draft.onePacket && key.protocol !== "udp" && key.protocol !== "fwm") {
     throw new UsageError("One-Packet Scheduling is only for UDP virtual services");
   }
   const service: ServiceSpec = {
     key,
     scheduler: draft.scheduler,
-    flags,
+    flags: draft.flags,
     persistence: draft.persistence,
     netmask: draft.netmask,
     onePacket: draft.onePacket,
@@ -402,7 +402,10 @@ const FLAG_NAMES: Readonly<Record<string, { scheduler?: string; bit: number }>> 
   "mh-port": { scheduler: "mh", bit: SchedulerFlag.Second },
 };
 
-function readFlags(names: readonly string[], scheduler: string): number {
+function readFlags(text: string, scheduler: string): number {
+  const names = text.split(",").filter((name) => name !== "");
+  // ipvsadm itself crashes on "," alone
+  if (text !== "" && names.length === 0) throw new UsageError(`invalid scheduler flag \`${text}'`);
   let flags = 0;
   for (const name of names) {
     const flag = Object.hasOwn(FLAG_NAMES, name) ? FLAG_NAMES[name] : undefined;
