@@ -9,7 +9,7 @@ import {
   RECORD_MAXIMUM,
 } from "../wire/capture.ts";
 import type { Burst } from "./burst.ts";
-import type { Ring } from "./ring.ts";
+import { METADATA, type Ring } from "./ring.ts";
 
 /** Time as captures write it. */
 export interface Timestamp {
@@ -49,8 +49,8 @@ export interface PcapRing extends Ring {
 const MEMORY = 4 * 1024 * 1024;
 const OWN_FRAMES = 64;
 const OWN_SIZE = 2048;
-/** Frames begin at 2 mod 4, as in the real rings, so that the IP header is aligned (docs: packet-ring). */
-const HEADROOM = 2;
+/** Room for METADATA before each frame, which then begins at 2 mod 4, so that its IP header is aligned. */
+const GAP = 14;
 
 /** No Ethernet link carries frames above this (9000 bytes of payload and headers): they were super-frames. */
 const JUMBO = 9216;
@@ -82,6 +82,8 @@ class CaptureRing implements PcapRing {
   readonly name = "pcap";
   readonly bytes = new Uint8Array(OWN_FRAMES * OWN_SIZE + MEMORY);
   readonly view = new DataView(this.bytes.buffer);
+  /** A capture knows nothing of a frame beyond its bytes. */
+  readonly headroom = 0;
   skipped = 0;
   private readonly source: Iterator<CapturedPacket>;
   private readonly interfaces: readonly CaptureInterface[];
@@ -102,7 +104,7 @@ class CaptureRing implements PcapRing {
     this.source = packets[Symbol.iterator]();
     this.interfaces = interfaces;
     this.sink = sink;
-    for (let i = 0; i < OWN_FRAMES; i++) this.free.push(i * OWN_SIZE + HEADROOM);
+    for (let i = 0; i < OWN_FRAMES; i++) this.free.push(i * OWN_SIZE + GAP);
     this.ahead = this.fetch();
   }
 
@@ -121,7 +123,7 @@ class CaptureRing implements PcapRing {
     this.time = { seconds: this.ahead.seconds, nanoseconds: this.ahead.nanoseconds };
     this.first ??= this.time;
     this.elapsed = Math.max(this.elapsed, millisecondsBetween(this.first, this.time));
-    let at = OWN_FRAMES * OWN_SIZE + HEADROOM;
+    let at = OWN_FRAMES * OWN_SIZE + GAP;
     while (this.ahead !== undefined && burst.count < burst.capacity) {
       const packet: CapturedPacket = this.ahead;
       if (millisecondsBetween(this.time, packet) !== 0) break;
@@ -132,7 +134,7 @@ class CaptureRing implements PcapRing {
       this.peeked.set(at, packet);
       burst.at[burst.count] = at;
       burst.length[burst.count++] = length;
-      at = ((at + length + 3) & ~3) + HEADROOM;
+      at = ((at + length + 3) & ~3) + GAP;
       this.ahead = this.fetch();
     }
     return burst.count;
@@ -143,7 +145,9 @@ class CaptureRing implements PcapRing {
   }
 
   reserve(length: number): number {
-    return length > OWN_SIZE - HEADROOM ? -1 : (this.free.pop() ?? -1);
+    const at = length > OWN_SIZE - GAP ? -1 : (this.free.pop() ?? -1);
+    if (at >= 0) this.bytes.fill(0, at - METADATA, at);
+    return at;
   }
 
   cancel(at: number): void {
