@@ -21,6 +21,13 @@ export interface Ring {
   /** The same memory for network-order reads and writes. */
   readonly view: DataView;
 
+  /**
+   * Bytes before each frame's first byte that belong to it and travel with it wherever it is copied: the virtio
+   * header of AF_PACKET (10), which tells of half-done checksums and super-frames; 0 where there is none. reserve()
+   * zeroes them for a frame of our own.
+   */
+  readonly headroom: number;
+
   /** Takes up to `burst.capacity` waiting frames; fills `at`, `length`, `count`; returns the count. Never blocks. */
   peek(burst: Burst): number;
 
@@ -56,3 +63,6 @@ export interface Ring {
 
   close(): void;
 }
+
+/** The most headroom a ring has. Rings in plain memory leave as much free before each frame, so that IP is aligned. */
+export const METADATA = 10;
