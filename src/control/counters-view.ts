@@ -1,0 +1,77 @@
+/**
+ * What listings show of the counters: every shard counts on its own, so a number is a sum over the shards, less what
+ * stood at the last --zero. A service's counters are those of its destinations, of the deleted ones that still have
+ * connections, and of those that are gone for good (`departed`).
+ */
+import { STAT_BYTES, STAT_CONNECTIONS, STAT_PACKETS, STATS } from "../table/counters.ts";
+import type { Region } from "../table/region.ts";
+import type { Rates, Stats } from "./model.ts";
+
+/** Where --rate's numbers come from (observe/rates.ts); without one all rates are 0. */
+export interface RateSource {
+  service(s: number): Rates;
+  destination(d: number): Rates;
+  /** The counters of this service and of its destinations were zeroed. */
+  zeroed?(s: number): void;
+}
+
+/** Connections, packets and bytes. */
+export type Sum = [number, number, number];
+
+export function destinationTotal(region: Region, d: number, column: number): number {
+  let sum = 0;
+  for (const shard of region.shards) sum += shard.counters.destination[d * STATS + column]!;
+  return sum;
+}
+
+/** What destination `d` has counted since the last --zero. */
+export function destinationSum(region: Region, d: number): Sum {
+  const { zero } = region.destinations;
+  return [
+    destinationTotal(region, d, STAT_CONNECTIONS) - zero[d * 3]!,
+    destinationTotal(region, d, STAT_PACKETS) - zero[d * 3 + 1]!,
+    destinationTotal(region, d, STAT_BYTES) - zero[d * 3 + 2]!,
+  ];
+}
+
+/** Makes the present counts the new zero. */
+export function zeroDestination(region: Region, d: number): void {
+  const { zero } = region.destinations;
+  zero[d * 3] = destinationTotal(region, d, STAT_CONNECTIONS);
+  zero[d * 3 + 1] = destinationTotal(region, d, STAT_PACKETS);
+  zero[d * 3 + 2] = destinationTotal(region, d, STAT_BYTES);
+}
+
+export function addSum(to: Sum, more: Sum): void {
+  to[0] += more[0];
+  to[1] += more[1];
+  to[2] += more[2];
+}
+
+/** `sign` +1 adds to what destinations that are gone had counted, -1 takes away. */
+export function depart(region: Region, s: number, sum: Sum, sign: 1 | -1): void {
+  const { departed } = region.services;
+  for (let i = 0; i < 3; i++) departed[s * 3 + i]! += sign * sum[i]!;
+}
+
+/** As in the kernel nothing is seen of the way back in direct routing: the out columns stay 0. */
+export function statsOf(sum: Sum): Stats {
+  return { conns: sum[0], inPkts: sum[1], outPkts: 0, inBytes: sum[2], outBytes: 0 };
+}
+
+export function activeConnections(region: Region, d: number): number {
+  let sum = 0;
+  for (const shard of region.shards) sum += shard.counters.active[d]!;
+  return sum;
+}
+
+export function inactiveConnections(region: Region, d: number): number {
+  let sum = 0;
+  for (const shard of region.shards) sum += shard.counters.inactive[d]!;
+  return sum;
+}
+
+/** Everything in the connection tables that points at `d`: connections and persistence templates. */
+export function references(region: Region, d: number): number {
+  return activeConnections(region, d) + inactiveConnections(region, d) + region.destinations.persistent[d]!;
+}

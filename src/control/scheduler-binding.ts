@@ -1,0 +1,66 @@
+/** Tells a service's scheduler, in the control thread, what became of the service's destinations. */
+import type { Change, Scheduler } from "../schedulers/scheduler.ts";
+import { ServiceView } from "../schedulers/service-view.ts";
+import { CONTROL_OWNER, lock, type Relax, unlock } from "../table/lock.ts";
+import type { Region } from "../table/region.ts";
+import { schedulerName } from "../table/services.ts";
+
+export class SchedulerBinding {
+  readonly #region: Region;
+  readonly #find: (name: string) => Scheduler | undefined;
+  readonly #relax: Relax;
+  readonly #views = new Map<number, ServiceView>();
+
+  constructor(region: Region, find: (name: string) => Scheduler | undefined, relax: Relax) {
+    this.#region = region;
+    this.#find = find;
+    this.#relax = relax;
+  }
+
+  knows(name: string): boolean {
+    return this.#find(name) !== undefined;
+  }
+
+  /** The service or its destinations changed: shards read them anew. */
+  touch(s: number): void {
+    this.#region.services.generation[s]!++;
+  }
+
+  /** The service has this scheduler from now on; its memory is zero. */
+  start(s: number): void {
+    this.forget(s);
+    const scheduler = this.#scheduler(s);
+    if (scheduler?.start !== undefined) this.#locked(s, (view) => scheduler.start!(view));
+  }
+
+  changed(s: number, change: Change): void {
+    this.touch(s);
+    const scheduler = this.#scheduler(s);
+    if (scheduler?.changed !== undefined) this.#locked(s, (view) => scheduler.changed!(view, change));
+  }
+
+  /** The service is gone, or is about to begin anew. */
+  forget(s: number): void {
+    this.#views.delete(s);
+    this.touch(s);
+  }
+
+  #scheduler(s: number): Scheduler | undefined {
+    return this.#find(schedulerName(this.#region.services, s));
+  }
+
+  /** Lets the scheduler at the service's memory; with more than one shard under the service's lock. */
+  #locked(s: number, work: (view: ServiceView) => void): void {
+    const view = this.#views.get(s) ?? new ServiceView(this.#region, s);
+    this.#views.set(s, view);
+    view.refresh();
+    const shared = this.#region.shards.length > 1;
+    const locks = this.#region.services.lock;
+    if (shared) lock(locks, s, CONTROL_OWNER, this.#relax);
+    try {
+      work(view);
+    } finally {
+      if (shared) unlock(locks, s);
+    }
+  }
+}
