@@ -33,4 +33,6 @@ export type Verdict = (typeof Verdict)[keyof typeof Verdict];
 export const VERDICTS = 23;
 
 /** The verdicts' names by number, for people and metrics. */
-export const VERDICT_NAMES: readonly (keyof typeof Verdict)[] = Object.keys(Verdict) as (keyof typeof Verdict)[];
+export const VERDICT_NAMES: readonly (keyof typeof Verdict)[] = Object.keys(
+  Verdict,
+) as (keyof typeof Verdict)[];

@@ -127,8 +127,10 @@ export class Connections {
     while (link !== 0) {
       const at = (link - 1) << ROW_SHIFT;
       if (
-        rows[at + C_CLIENT4] === client && rows[at + C_PORTS] === ports &&
-        rows[at + C_VIRTUAL4] === virtual && rows[at + C_KIND] === kind
+        rows[at + C_CLIENT4] === client &&
+        rows[at + C_PORTS] === ports &&
+        rows[at + C_VIRTUAL4] === virtual &&
+        rows[at + C_KIND] === kind
       ) {
         return link - 1;
       }

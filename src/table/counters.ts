@@ -18,7 +18,7 @@ export const ShardCount = {
   Received: 0, //      frames taken from the ring or from another shard's queue
   Bytes: 1, //         their bytes
   FromShards: 2, //    of these, taken over from other shards
-  Sent: 3, //          frames handed to the ring: forwarded ones and our own answers
+  Sent: 3, //          spare
   Bursts: 4,
   FullBursts: 5, //    bursts that were full: more was waiting
   Created: 6, //       connections made
@@ -31,6 +31,8 @@ export const ShardCount = {
   Starts: 13, //       how often this shard's thread was started
   Live: 14, //         live connections, as of the last turn
   Turns: 15,
+  SchedulerFaults: 16, // exceptions thrown by a user's scheduler
+  Answers: 17, //      frames of our own that went out
 } as const;
 
 export interface Counters {

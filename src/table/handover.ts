@@ -6,7 +6,7 @@
 import type { Columns } from "./columns.ts";
 
 export const HANDOVER_SLOTS = 128;
-/** Bytes a slot: a frame up to 2044 bytes long and its length. Super-frames are neither fragments nor ICMP errors. */
+/** Bytes a slot: a frame with its ring's headroom. Super-frames are neither fragments nor ICMP errors. */
 export const HANDOVER_SLOT = 2048;
 
 // On different cache lines, because different threads write them.
@@ -27,7 +27,8 @@ export class Handover {
   /** Copies a frame into the queue; false when it is full or the frame is too long. */
   push(frames: Uint8Array, at: number, length: number): boolean {
     const written = this.#cells[WRITTEN]!;
-    if (length > HANDOVER_SLOT || ((written - Atomics.load(this.#cells, READ)) | 0) >= HANDOVER_SLOTS) return false;
+    if (length > HANDOVER_SLOT || ((written - Atomics.load(this.#cells, READ)) | 0) >= HANDOVER_SLOTS)
+      return false;
     const slot = written & (HANDOVER_SLOTS - 1);
     this.#bytes.set(frames.subarray(at, at + length), slot * HANDOVER_SLOT);
     this.#lengths[slot] = length;

@@ -17,7 +17,14 @@ export const NeighbourState = {
 } as const;
 
 export const NEIGHBOUR_STATE_NAMES = [
-  "free", "incomplete", "reachable", "stale", "delay", "probe", "failed", "permanent",
+  "free",
+  "incomplete",
+  "reachable",
+  "stale",
+  "delay",
+  "probe",
+  "failed",
+  "permanent",
 ] as const;
 
 export interface Neighbours {
@@ -59,7 +66,10 @@ export function layNeighbours(columns: Columns, capacity: number, shards: number
 /** Can a frame be sent to a neighbour in this state now? */
 export function usable(state: number): boolean {
   return (
-    state === NeighbourState.Reachable || state === NeighbourState.Stale || state === NeighbourState.Delay ||
-    state === NeighbourState.Probe || state === NeighbourState.Permanent
+    state === NeighbourState.Reachable ||
+    state === NeighbourState.Stale ||
+    state === NeighbourState.Delay ||
+    state === NeighbourState.Probe ||
+    state === NeighbourState.Permanent
   );
 }

@@ -8,7 +8,9 @@ import { Connections } from "./connections.ts";
 import { type Counters, layCounters } from "./counters.ts";
 import { type Destinations, layDestinations } from "./destinations.ts";
 import { Handover } from "./handover.ts";
+import { layMarks, type Marks } from "./marks.ts";
 import { layNeighbours, type Neighbours } from "./neighbours.ts";
+import { layPlace, type Place } from "./place.ts";
 import { layServices, NONE, type Services } from "./services.ts";
 import { SETTINGS, setDefaults } from "./settings.ts";
 
@@ -104,6 +106,8 @@ export interface Region {
   readonly services: Services;
   readonly destinations: Destinations;
   readonly neighbours: Neighbours;
+  readonly place: Place;
+  readonly marks: Marks;
   readonly templates: Connections;
   readonly shards: readonly ShardRegion[];
 }
@@ -119,6 +123,8 @@ function lay(buffer: ArrayBufferLike | undefined, sizes: Sizes): Region {
   const services = layServices(columns, sizes.services);
   const destinations = layDestinations(columns, sizes.destinations);
   const neighbours = layNeighbours(columns, sizes.neighbours, sizes.shards);
+  const place = layPlace(columns);
+  const marks = layMarks(columns);
   const templates = new Connections(columns, sizes.templates);
   const shards = Array.from({ length: sizes.shards }, () => ({
     connections: new Connections(columns, sizes.connections),
@@ -127,7 +133,19 @@ function lay(buffer: ArrayBufferLike | undefined, sizes: Sizes): Region {
     inbox: Array.from({ length: sizes.shards > 1 ? sizes.shards : 0 }, () => new Handover(columns)),
   }));
   const bytes = columns.bytes;
-  return { sizes, bytes, header, settings, services, destinations, neighbours, templates, shards };
+  return {
+    sizes,
+    bytes,
+    header,
+    settings,
+    services,
+    destinations,
+    neighbours,
+    place,
+    marks,
+    templates,
+    shards,
+  };
 }
 
 /** Bytes a region of these sizes needs. */
@@ -167,7 +185,9 @@ export function readSizes(buffer: ArrayBufferLike): Sizes {
   const header = new Int32Array(buffer, 0, Header.Words);
   if (header[Header.Magic] !== MAGIC) throw new RegionError("it does not begin as a dr-director region does");
   if (header[Header.Version] !== REGION_VERSION) {
-    throw new RegionError(`it has layout version ${header[Header.Version]}, this program knows ${REGION_VERSION}`);
+    throw new RegionError(
+      `it has layout version ${header[Header.Version]}, this program knows ${REGION_VERSION}`,
+    );
   }
   if (header[Header.Whole] !== 1) throw new RegionError("it was never completely laid out");
   const sizes: Sizes = {

@@ -1,0 +1,180 @@
+/**
+ * One thread's own picture of the services, destinations and neighbours, copied from the shared tables when their
+ * generation moved. Between two generations it stands still, so a burst is decided on one consistent state.
+ */
+import { findScheduler } from "../schedulers/registry.ts";
+import type { Scheduler } from "../schedulers/scheduler.ts";
+import { ServiceView } from "../schedulers/service-view.ts";
+import { generation, isChanging } from "../table/generation.ts";
+import { foldAddress } from "../table/hash.ts";
+import { NeighbourState, usable } from "../table/neighbours.ts";
+import { PLACE_PEERS, PLACE_VIPS } from "../table/place.ts";
+import { Header, type Region } from "../table/region.ts";
+import { schedulerName } from "../table/services.ts";
+import { Setting } from "../table/settings.ts";
+import type { Station } from "./classify.ts";
+
+export interface ServiceEntry {
+  readonly view: ServiceView;
+  scheduler: Scheduler | undefined;
+  name: string;
+}
+
+const FTP = 21;
+
+export class Directory {
+  readonly region: Region;
+  readonly station: Station = { macHi: 0, macLo: 0, peers: new Uint32Array(0), peerCount: 0 };
+  /** By service row. */
+  readonly services: (ServiceEntry | undefined)[] = [];
+  /** Services of either family; with none the kernel has no hooks and everything is the host's (IPVS-FACTS 6). */
+  services4 = 0;
+  services6 = 0;
+  /** Is there a service on port 0, or on FTP's port: only then the kernel looks for one. */
+  anyPortZero = false;
+  anyFtp = false;
+  /** By neighbour row: its MAC in two numbers, and whether frames may be sent there now. */
+  readonly macHi: Int32Array;
+  readonly macLo: Uint32Array;
+  readonly reachable: Uint8Array;
+  readonly failed: Uint8Array;
+  /** Stale neighbours: the first frame to one asks control to confirm it (RFC 4861 §7.3.3). */
+  readonly stale: Uint8Array;
+  ownVips: Uint32Array = new Uint32Array(0);
+  #slots = new Int32Array(16);
+  #generation = -1;
+  #neighbourGeneration = -1;
+
+  constructor(region: Region) {
+    this.region = region;
+    const n = region.neighbours.capacity;
+    this.macHi = new Int32Array(n);
+    this.macLo = new Uint32Array(n);
+    this.reachable = new Uint8Array(n);
+    this.failed = new Uint8Array(n);
+    this.stale = new Uint8Array(n);
+  }
+
+  /** Once per burst. Returns true when neighbours may have changed. */
+  sync(): boolean {
+    const { header } = this.region;
+    const now = generation(header, Header.Generation);
+    if (now !== this.#generation && !isChanging(now)) {
+      this.#readServices();
+      this.#readPlace();
+      // Had control changed something meanwhile, the picture may be torn: it is drawn again before the next burst.
+      this.#generation = generation(header, Header.Generation) === now ? now : -1;
+    }
+    const neighbours = generation(header, Header.NeighbourGeneration);
+    if (neighbours === this.#neighbourGeneration) return false;
+    this.#neighbourGeneration = neighbours;
+    this.#readNeighbours();
+    return true;
+  }
+
+  /** The service's row for an address and port, or -1. `words` holds the address from `at` on. */
+  find(protocol: number, family: number, words: Int32Array, at: number, port: number): number {
+    const { services } = this.region;
+    const mask = this.#slots.length - 1;
+    const fold = foldAddress(words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!);
+    for (let slot = slotOf(fold, protocol, port) & mask; ; slot = (slot + 1) & mask) {
+      const s = this.#slots[slot]! - 1;
+      if (s < 0) return -1;
+      if (
+        services.port[s] === port &&
+        services.protocol[s] === protocol &&
+        services.family[s] === family &&
+        services.address[s * 4 + 3] === words[at + 3]! >>> 0 &&
+        services.address[s * 4 + 2] === words[at + 2]! >>> 0 &&
+        services.address[s * 4 + 1] === words[at + 1]! >>> 0 &&
+        services.address[s * 4] === words[at]! >>> 0
+      ) {
+        return s;
+      }
+    }
+  }
+
+  /** The service of a firewall mark, or -1. */
+  findMark(mark: number, family: number): number {
+    const { services } = this.region;
+    for (let s = 0; s < this.services.length; s++) {
+      if (this.services[s] !== undefined && services.mark[s] === mark && services.family[s] === family)
+        return s;
+    }
+    return -1;
+  }
+
+  #readServices(): void {
+    const { services, header } = this.region;
+    this.services4 = header[Header.Services4]!;
+    this.services6 = header[Header.Services6]!;
+    this.anyPortZero = false;
+    this.anyFtp = false;
+    let live = 0;
+    for (let s = 0; s < services.capacity; s++) {
+      if (services.live[s] !== 1) {
+        if (s < this.services.length) this.services[s] = undefined;
+        continue;
+      }
+      live++;
+      this.#readService(s);
+    }
+    this.#fillSlots(live);
+  }
+
+  #readService(s: number): void {
+    const { services } = this.region;
+    if (services.mark[s] === 0 && services.port[s] === 0) this.anyPortZero = true;
+    if (services.port[s] === FTP) this.anyFtp = true;
+    let entry = this.services[s];
+    if (entry !== undefined && entry.view.generation === services.generation[s]) return;
+    const name = schedulerName(services, s);
+    if (entry === undefined || entry.name !== name) {
+      entry = { view: new ServiceView(this.region, s), scheduler: findScheduler(name), name };
+      while (this.services.length < s) this.services.push(undefined);
+      this.services[s] = entry;
+    }
+    entry.view.refresh();
+    entry.view.plan = entry.scheduler?.prepare?.(entry.view);
+  }
+
+  #fillSlots(live: number): void {
+    const { services } = this.region;
+    const size = 2 ** Math.ceil(Math.log2(Math.max(8, live * 2)));
+    this.#slots = new Int32Array(size);
+    for (let s = 0; s < this.services.length; s++) {
+      if (this.services[s] === undefined || services.mark[s] !== 0) continue;
+      const a = services.address;
+      const fold = foldAddress(a[s * 4]!, a[s * 4 + 1]!, a[s * 4 + 2]!, a[s * 4 + 3]!);
+      let slot = slotOf(fold, services.protocol[s]!, services.port[s]!) & (size - 1);
+      while (this.#slots[slot] !== 0) slot = (slot + 1) & (size - 1);
+      this.#slots[slot] = s + 1;
+    }
+  }
+
+  #readPlace(): void {
+    const { place, settings } = this.region;
+    this.station.macHi = settings[Setting.mac_hi]!;
+    this.station.macLo = settings[Setting.mac_lo]! >>> 0;
+    this.station.peerCount = place.counts[PLACE_PEERS]!;
+    this.station.peers = place.peers;
+    this.ownVips = place.vips.slice(0, place.counts[PLACE_VIPS]! * 4);
+  }
+
+  #readNeighbours(): void {
+    const { neighbours } = this.region;
+    for (let n = 0; n < neighbours.capacity; n++) {
+      const state = neighbours.state[n]!;
+      this.macHi[n] = neighbours.macHi[n]!;
+      this.macLo[n] = neighbours.macLo[n]!;
+      this.reachable[n] = usable(state) ? 1 : 0;
+      this.failed[n] = state === NeighbourState.Failed ? 1 : 0;
+      this.stale[n] = state === NeighbourState.Stale ? 1 : 0;
+    }
+  }
+}
+
+function slotOf(fold: number, protocol: number, port: number): number {
+  const hash = Math.imul(fold ^ Math.imul((port << 8) | protocol, 0x9e3779b1), 0x85ebca6b);
+  return hash ^ (hash >>> 15);
+}

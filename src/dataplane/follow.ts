@@ -1,0 +1,120 @@
+/**
+ * Second stage: a frame of a connection that exists. Kernel IPVS's ip_vs_in for a found entry: may it go on to its
+ * real server, must it be scheduled anew, or has its real server gone; then state, timer and counters.
+ */
+import { C_DESTINATION, C_STATUS, ConnectionFlag, HZ, ROW_SHIFT, STATE_MASK } from "../table/connections.ts";
+import { STAT_BYTES, STAT_PACKETS, STATS } from "../table/counters.ts";
+import { Life } from "../table/destinations.ts";
+import { lock, unlock } from "../table/lock.ts";
+import { Header } from "../table/region.ts";
+import { Setting } from "../table/settings.ts";
+import { Protocol } from "../wire/ipv4.ts";
+import type { Context } from "./context.ts";
+import { underPressure } from "./defence.ts";
+import { NO_FLAGS } from "./frames.ts";
+import { expireNow } from "./life.ts";
+import { isActive, nextState, SYN, TcpState } from "./tcp-state.ts";
+import { Verdict } from "./verdict.ts";
+
+/** Returned instead of a verdict: the connection is done with, treat the frame as one without a connection. */
+export const ANEW = -1;
+
+/** What becomes of frame `i`, which belongs to connection `row`: Forwarded, DestinationGone or ANEW. */
+export function follow(context: Context, i: number, row: number): number {
+  const { connections, frames, region, settings } = context;
+  const d = connections.rows[(row << ROW_SHIFT) + C_DESTINATION]!;
+  const flags = frames.tcpFlags[i]!;
+  if ((flags & SYN) !== 0 && flags !== NO_FLAGS && frames.flowKind[i]! % 256 === Protocol.Tcp) {
+    if (beginsAnew(context, row, d)) {
+      expireNow(context, row);
+      return ANEW;
+    }
+  }
+  if (region.destinations.life[d] !== Life.Live) {
+    if (settings[Setting.expire_nodest_conn] === 0) return Verdict.DestinationGone;
+    expireNow(context, row);
+    return ANEW;
+  }
+  advance(context, i, row);
+  frames.destination[i] = d;
+  return Verdict.Forwarded;
+}
+
+/** Does a SYN on this connection open a new one (conn_reuse_mode, expire_nodest_conn with a quiesced server)? */
+function beginsAnew(context: Context, row: number, d: number): boolean {
+  const { connections, region, settings } = context;
+  if (settings[Setting.expire_nodest_conn] !== 0 && region.destinations.weight[d] === 0) return true;
+  const mode = settings[Setting.conn_reuse_mode]!;
+  if (mode === 0 || connections.parent[row] !== 0) return false;
+  const state = connections.rows[(row << ROW_SHIFT) + C_STATUS]! & STATE_MASK;
+  return (
+    state === TcpState.TimeWait ||
+    state === TcpState.Close ||
+    ((mode & 2) !== 0 && state === TcpState.FinWait)
+  );
+}
+
+/** State, timer and counters of a frame that goes to its real server. */
+export function advance(context: Context, i: number, row: number): void {
+  const { connections, frames, settings } = context;
+  const rows = connections.rows;
+  const at = row << ROW_SHIFT;
+  const state = rows[at + C_STATUS]! & STATE_MASK;
+  let timeout = settings[Setting.timeout_udp]!;
+  if ((frames.flowKind[i]! & 0xff) === Protocol.Tcp) {
+    const flags = frames.tcpFlags[i]!;
+    const secure =
+      settings[Setting.secure_tcp] !== 0 && underPressure(context, settings[Setting.secure_tcp]!);
+    const next = flags === NO_FLAGS ? state : nextState(state, flags, secure);
+    if (next !== state) enter(context, row, next);
+    timeout = settings[Setting.timeout_tcp + next]!;
+  }
+  connections.expireAt(row, (context.tick + timeout * HZ) | 0);
+  count(context, rows[at + C_DESTINATION]!, frames.bytes[i]!);
+}
+
+/** The connection enters another TCP state: its place among active and inactive, and in the half-open queue. */
+function enter(context: Context, row: number, state: number): void {
+  const { connections, counters } = context;
+  const rows = connections.rows;
+  const at = (row << ROW_SHIFT) + C_STATUS;
+  const d = rows[(row << ROW_SHIFT) + C_DESTINATION]!;
+  const inactive = (rows[at]! & ConnectionFlag.Inactive) !== 0;
+  if (inactive && isActive(state)) {
+    rows[at]! &= ~ConnectionFlag.Inactive;
+    counters.inactive[d]!--;
+    counters.active[d]!++;
+  } else if (!inactive && !isActive(state)) {
+    rows[at]! |= ConnectionFlag.Inactive;
+    counters.active[d]!--;
+    counters.inactive[d]!++;
+  }
+  rows[at] = (rows[at]! & ~STATE_MASK) | state;
+  if (state === TcpState.SynRecv || state === TcpState.SynAck) connections.joinHalfOpen(row);
+  else connections.leaveHalfOpen(row);
+  if (state === TcpState.Established) assureTemplate(context, row);
+}
+
+/** State of a persistence template one of whose connections was established (IP_VS_CTPL_S_ASSURED). */
+export const TEMPLATE_ASSURED = 1;
+
+function assureTemplate(context: Context, row: number): void {
+  const parent = context.connections.parent[row]!;
+  if (parent === 0) return;
+  const { templates, header } = context.region;
+  if (context.shards > 1) lock(header, Header.TemplateLock, context.index, context.relax);
+  const at = ((parent - 1) << ROW_SHIFT) + C_STATUS;
+  if ((templates.rows[at]! & ConnectionFlag.Live) !== 0) templates.rows[at]! |= TEMPLATE_ASSURED;
+  if (context.shards > 1) unlock(header, Header.TemplateLock);
+}
+
+export function count(context: Context, d: number, bytes: number): void {
+  const { destination } = context.counters;
+  destination[d * STATS + STAT_PACKETS]!++;
+  destination[d * STATS + STAT_BYTES]! += bytes;
+}
+
+/** Seconds left of a connection, rounded down as `ipvsadm -Lnc` shows them. */
+export function secondsLeft(expires: number, tick: number): number {
+  return Math.max(0, Math.floor(((expires - tick) | 0) / HZ));
+}
