@@ -9,6 +9,7 @@ import {
   type ServiceListing,
   type Timeouts,
 } from "../control/model.ts";
+import { readIPv6 } from "./inet.ts";
 
 /**
  * Listings as ipvsadm(8) prints them: pure text from plain data, a piece at a time, so that a listing of any
@@ -58,7 +59,7 @@ export function serviceLines(service: ServiceListing, format: ListFormat, names:
   const name = serviceName(service.key, names);
   let text: string;
   if (columns === "stats" || columns === "rate") {
-    text = `${name.padEnd(33)}${numberColumns(service, columns, format.exact)}\n`;
+    text = `${name.padEnd(33)}${numberColumns(service, columns, format.exact, false)}\n`;
   } else {
     text = `${name} ${service.scheduler}${serviceFlags(service)}\n`;
   }
@@ -80,13 +81,13 @@ function serverLine(
   switch (format.columns) {
     case "stats":
     case "rate":
-      return `${name}${numberColumns(server, format.columns, format.exact)}\n`;
+      return `${name}${numberColumns(server, format.columns, format.exact, true)}\n`;
     case "thresholds":
       return `${name} ${left(server.upper, 10)} ${left(server.lower, 10)} ${counts}\n`;
     case "persistent":
       return `${name} ${left(server.weight, 9)} ${left(server.persistentConns, 11)} ${counts}\n`;
     case "tunnel": {
-      const info = (server.method === "tunnel" ? "ipip" : "-").padEnd(13);
+      const info = (server.method === "tunnel" ? "ipip" : "n/a").padEnd(13);
       return `${name} ${method} ${info} ${left(server.weight, 6)} ${counts}\n`;
     }
     default:
@@ -99,28 +100,25 @@ function left(value: number, width: number): string {
 }
 
 function numberColumns(
-  of: Pick<ServiceListing, "stats" | "rates">,
+  { stats, rates }: Pick<ServiceListing, "stats" | "rates">,
   columns: "stats" | "rate",
   exact: boolean,
+  isServer: boolean,
 ): string {
-  const { stats, rates } = of;
   const values =
     columns === "stats"
       ? [stats.conns, stats.inPkts, stats.outPkts, stats.inBytes, stats.outBytes]
       : [rates.cps, rates.inPps, rates.outPps, rates.inBps, rates.outBps];
-  return values.map((value) => ` ${exact ? String(value).padStart(8) : largeNumber(value)}`).join("");
+  // ipvsadm never shortens a server's connections and packets per second
+  const plain = exact ? 5 : isServer && columns === "rate" ? 3 : 0;
+  return values.map((n, i) => ` ${i < plain ? String(n).padStart(8) : largeNumber(n)}`).join("");
 }
 
 /** Eight places: plain below a hundred million, then whole thousands, millions, … (rounded down). */
 export function largeNumber(value: number): string {
   if (value < 1e8) return String(value).padStart(8);
-  let unit = 0;
-  let limit = 1e11;
-  while (value >= limit && unit < 3) {
-    limit *= 1000;
-    unit++;
-  }
-  return `${Math.floor(value / 1000 ** (unit + 1))}`.padStart(7) + "KMGT"[unit];
+  const [unit, letter] = value < 1e9 ? [1e3, "K"] : value < 1e11 ? [1e6, "M"] : value < 1e14 ? [1e9, "G"] : [1e12, "T"];
+  return `${Math.floor(value / unit)}${letter}`.padStart(8);
 }
 
 /** "TCP  10.0.0.100:80", "FWM  2 IPv6". */
@@ -131,14 +129,14 @@ function serviceName(key: ServiceKey, names: NameWriter): string {
 }
 
 function endpoint(address: string, port: number, protocol: Protocol, names: NameWriter): string {
-  const host = names.host(address) ?? address;
   const service = (port === 0 ? null : names.port(port, protocol)) ?? String(port);
-  return address.includes(":") ? `[${host}]:${service}` : `${host}:${service}`;
+  if (!address.includes(":")) return `${names.host(address) ?? address}:${service}`;
+  return `[${names.host(address) ?? readIPv6(address) ?? address}]:${service}`;
 }
 
 function serviceFlags(service: ServiceListing): string {
-  const flags = schedulerFlagNames(service.scheduler, service.flags);
-  let text = flags === "" ? "" : ` (${flags})`;
+  // even if none of the flags has a name with this scheduler
+  let text = service.flags === 0 ? "" : ` (${schedulerFlagNames(service.scheduler, service.flags)})`;
   if (service.persistence > 0) {
     text += ` persistent ${service.persistence}`;
     if (!isDefaultMask(service)) text += ` mask ${service.netmask}`;
@@ -169,11 +167,10 @@ export function saveLines(service: ServiceListing, names: NameWriter): string {
   if (service.persistence > 0) {
     text += ` -p ${service.persistence}`;
     if (!isDefaultMask(service)) text += ` -M ${service.netmask}`;
-    if (service.pe !== undefined) text += ` --pe ${service.pe}`;
   }
+  if (service.pe !== undefined) text += ` --pe ${service.pe}`;
   if (service.onePacket) text += " -o";
-  const flags = schedulerFlagNames(service.scheduler, service.flags);
-  if (flags !== "") text += ` -b ${flags}`;
+  if (service.flags !== 0) text += ` -b ${schedulerFlagNames(service.scheduler, service.flags)}`;
   text += "\n";
   for (const server of service.servers) {
     const method = { route: "-g", tunnel: "-i", masq: "-m" }[server.method];
@@ -210,10 +207,11 @@ export function connectionLine(
   const ends = [
     endpoint(entry.client, entry.cport, protocol, names).padEnd(18),
     endpoint(entry.virtual, entry.vport, protocol, names).padEnd(18),
-    endpoint(entry.server, entry.rport, protocol, names),
   ].join(" ");
-  const engine = columns === "persistent" && entry.pe !== undefined ? ` ${entry.pe.name} ${entry.pe.data}` : "";
-  return `${entry.protocol.padEnd(3)} ${time}  ${entry.state.padEnd(11)} ${ends}${engine}\n`;
+  const server = endpoint(entry.server, entry.rport, protocol, names);
+  const engine = columns === "persistent" ? entry.pe : undefined;
+  const last = engine === undefined ? server : `${server.padEnd(16)} ${engine.name.padEnd(18)} ${engine.data}`;
+  return `${entry.protocol.padEnd(3)} ${time.padEnd(6)} ${entry.state.padEnd(11)} ${ends} ${last}\n`;
 }
 
 function twoDigits(value: number): string {

@@ -5,26 +5,48 @@ import { ipv4Number, readIPv6Groups } from "./inet.ts";
 
 const PROTOCOL_NUMBERS = { tcp: 6, udp: 17, sctp: 132, fwm: 0 } as const;
 
+/**
+ * ipvsadm sorts with C's qsort and a comparison that subtracts 32-bit numbers and looks at the sign, so that
+ * addresses 2^31 or more apart come out backwards. That is no total order, and the result depends on the
+ * algorithm: this is glibc's (halves merged, the left one first if not greater).
+ */
+function mergeSort<T>(rows: T[], compare: (a: T, b: T) => number): T[] {
+  if (rows.length <= 1) return rows;
+  const middle = rows.length >> 1;
+  const left = mergeSort(rows.slice(0, middle), compare);
+  const right = mergeSort(rows.slice(middle), compare);
+  const merged: T[] = [];
+  let i = 0;
+  let j = 0;
+  while (i < left.length && j < right.length) {
+    merged.push(compare(left[i]!, right[j]!) <= 0 ? left[i++]! : right[j++]!);
+  }
+  while (i < left.length) merged.push(left[i++]!);
+  while (j < right.length) merged.push(right[j++]!);
+  return merged;
+}
+
 /** Decorated once per row, because comparing text addresses n log n times would parse each of them log n times. */
 type Sortable = readonly number[];
 
 function compare(a: Sortable, b: Sortable): number {
   for (let i = 0; i < a.length; i++) {
-    const difference = a[i]! - b[i]!;
+    const difference = (a[i]! - b[i]!) | 0;
     if (difference !== 0) return difference;
   }
   return 0;
 }
 
 function addressWords(address: string): number[] {
-  if (!address.includes(":")) return [4, ipv4Number(address), 0, 0, 0, 0, 0, 0, 0];
-  return [6, ...(readIPv6Groups(address) ?? [0, 0, 0, 0, 0, 0, 0, 0])];
+  if (!address.includes(":")) return [ipv4Number(address), 0, 0, 0];
+  const groups = readIPv6Groups(address) ?? [0, 0, 0, 0, 0, 0, 0, 0];
+  return [0, 2, 4, 6].map((i) => groups[i]! * 65_536 + groups[i + 1]!);
 }
 
 function sorted<T>(rows: Iterable<T>, key: (row: T) => Sortable): T[] {
   const decorated: [Sortable, T][] = [];
   for (const row of rows) decorated.push([key(row), row]);
-  return decorated.sort((a, b) => compare(a[0], b[0])).map(([, row]) => row);
+  return mergeSort(decorated, (a, b) => compare(a[0], b[0])).map(([, row]) => row);
 }
 
 /** By mark (signed, 0 for all others), family, protocol number, address, port. */
