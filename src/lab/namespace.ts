@@ -21,7 +21,11 @@ export class Namespace {
 
   constructor(name: string) {
     this.name = name;
-    this.#holder = spawn("unshare", ["--net", "sh"], { stdio: ["pipe", "pipe", "pipe"], env: environment() });
+    this.#holder = spawn("unshare", ["--net", "sh"], {
+      stdio: ["pipe", "pipe", "pipe"],
+      env: environment(),
+      detached: true, // Ctrl-C on the terminal is for us, not for it
+    });
     this.pid = this.#holder.pid ?? -1;
     const hear = (text: string): void => {
       this.#said += text;

@@ -66,7 +66,12 @@ export class Program {
 
   constructor(name: string, argv: readonly string[], env: Record<string, string> = {}) {
     this.name = name;
-    const child = spawn(argv[0]!, argv.slice(1), { stdio: ["pipe", "pipe", "pipe"], env: environment(env) });
+    // A session of its own: Ctrl-C on the terminal is for the lab, which then ends its programs in good order.
+    const child = spawn(argv[0]!, argv.slice(1), {
+      stdio: ["pipe", "pipe", "pipe"],
+      env: environment(env),
+      detached: true,
+    });
     this.#child = child;
     this.pid = child.pid ?? -1;
     this.stdin = child.stdin;

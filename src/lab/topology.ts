@@ -17,6 +17,9 @@ export const ROUTER_CLIENT_SIDE = "10.7.0.1";
 /** Where the lab's servers listen. */
 export const HTTP_PORT = 80;
 export const ECHO_PORT = 7;
+/** Further HTTP ports, so that each scheduler can have a service of its own: 8001, 8002 … */
+export const SCHEDULER_PORT = 8001;
+export const SCHEDULER_PORTS = 20;
 
 export interface LabOptions {
   /** Real servers rs1 … rsN (default 3, at most 80). */
