@@ -65,6 +65,7 @@ export function describe(frame: DataView, at: number, end: number): HeaderDescri
     );
   } else if (code === "fragmentation needed") {
     const meaning = "the largest packet the next link takes (RFC 1191)";
+    fields.push(field("unused", "unused", icmp.ICMP_REST, 2, header.rest >>> 16));
     fields.push(field("mtu", "next-hop MTU", icmp.ICMP_MTU, 2, header.rest & 0xffff, meaning));
   } else fields.push(field("rest", "rest of header", icmp.ICMP_REST, 4, hex(header.rest, 4)));
   const summary = code === "" ? `ICMP ${type}` : `ICMP ${type}: ${code}`;
