@@ -9,7 +9,7 @@ import {
   RECORD_MAXIMUM,
 } from "../wire/capture.ts";
 import type { Burst } from "./burst.ts";
-import { METADATA, type Ring } from "./ring.ts";
+import type { Ring } from "./ring.ts";
 
 /** Time as captures write it. */
 export interface Timestamp {
@@ -49,8 +49,8 @@ export interface PcapRing extends Ring {
 const MEMORY = 4 * 1024 * 1024;
 const OWN_FRAMES = 64;
 const OWN_SIZE = 2048;
-/** Room for METADATA before each frame, which then begins at 2 mod 4, so that its IP header is aligned. */
-const GAP = 14;
+/** Frames begin at 2 mod 4, as in the real rings, so that the IP header is aligned. */
+const GAP = 2;
 
 /** No Ethernet link carries frames above this (9000 bytes of payload and headers): they were super-frames. */
 const JUMBO = 9216;
@@ -145,9 +145,7 @@ class CaptureRing implements PcapRing {
   }
 
   reserve(length: number): number {
-    const at = length > OWN_SIZE - GAP ? -1 : (this.free.pop() ?? -1);
-    if (at >= 0) this.bytes.fill(0, at - METADATA, at);
-    return at;
+    return length > OWN_SIZE - GAP ? -1 : (this.free.pop() ?? -1);
   }
 
   cancel(at: number): void {

@@ -186,7 +186,7 @@ export interface Acknowledgement {
 export function parseAcknowledgement(reply: NetlinkMessage): Acknowledgement | undefined {
   const { view, at, end } = reply;
   if (reply.type !== MessageType.Error || at + 4 + NLMSG_HEADER > end) return undefined;
-  const errno = -view.getInt32(at, HOST_LITTLE_ENDIAN);
+  const errno = Math.abs(view.getInt32(at, HOST_LITTLE_ENDIAN)); // sent negative
   const sequence = view.getUint32(at + 4 + NLMSG_SEQUENCE, HOST_LITTLE_ENDIAN);
   if ((reply.flags & MessageFlag.Explained) === 0) return { sequence, errno, text: "", offset: -1 };
   const quoted = view.getUint32(at + 4 + NLMSG_LENGTH, HOST_LITTLE_ENDIAN);
