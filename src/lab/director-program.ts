@@ -81,7 +81,7 @@ export class DirectorProgram {
         await new Promise((resolve) => setTimeout(resolve, 10));
       }
     }
-    const last = this.program.lines.slice(-10).join("\n");
+    const last = this.program.lines.slice(-25).join("\n");
     throw new Error(`dr-director run did not come up; its last words:\n${last}`);
   }
 

@@ -1,10 +1,8 @@
 /** Which schedulers a lab tries, from names and module files on the command line. */
-import { existsSync } from "node:fs";
 import { resolve } from "node:path";
-import { pathToFileURL } from "node:url";
+import { loadSchedulers } from "../control/scheduler-modules.ts";
 import { registerBuiltIn } from "../schedulers/built-in.ts";
-import { findScheduler, registerScheduler, schedulerNames } from "../schedulers/registry.ts";
-import type { Scheduler } from "../schedulers/scheduler.ts";
+import { findScheduler, schedulerNames } from "../schedulers/registry.ts";
 
 /** The five that every introduction begins with. */
 export const FIRST_SCHEDULERS = ["rr", "wrr", "lc", "wlc", "sh"] as const;
@@ -36,17 +34,9 @@ export async function chooseSchedulers(wanted: readonly string[]): Promise<Sched
   return { ...choice, names: [...new Set(choice.names)] };
 }
 
-/** Loads a module: what it registered itself, and what it exports as a scheduler. */
+/** Loads a module and tells which schedulers came with it. */
 async function namesIn(module: string): Promise<string[]> {
-  if (!existsSync(module)) throw new Error(`there is no file ${module}`);
   const before = new Set(schedulerNames());
-  const exported = Object.values((await import(pathToFileURL(module).href)) as Record<string, unknown>);
-  for (const each of exported) if (isScheduler(each)) registerScheduler(each);
-  const added = schedulerNames().filter((name) => !before.has(name));
-  if (added.length === 0) throw new Error(`${module} neither exports nor registers a scheduler`);
-  return added;
-}
-
-function isScheduler(value: unknown): value is Scheduler {
-  return typeof value === "object" && value !== null && "schedule" in value && "name" in value;
+  await loadSchedulers([module]);
+  return schedulerNames().filter((name) => !before.has(name));
 }
