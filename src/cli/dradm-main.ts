@@ -12,7 +12,10 @@ const LONGEST_RULE = 1 << 20;
  * Runs a command line of dradm's against the director's control socket; the exit code. `rules` replaces standard
  * input, `names` spares a second reading of /etc/services.
  */
-export async function dradm(argv: readonly string[], options: { rules?: string; names?: SystemNames } = {}): Promise<number> {
+export async function dradm(
+  argv: readonly string[],
+  options: { rules?: string; names?: SystemNames } = {},
+): Promise<number> {
   const { socket, rest } = takeSocket(argv);
   if (socket === "") {
     complain("--socket: missing argument\n");

@@ -117,7 +117,8 @@ function numberColumns(
 /** Eight places: plain below a hundred million, then whole thousands, millions, … (rounded down). */
 export function largeNumber(value: number): string {
   if (value < 1e8) return String(value).padStart(8);
-  const [unit, letter] = value < 1e9 ? [1e3, "K"] : value < 1e11 ? [1e6, "M"] : value < 1e14 ? [1e9, "G"] : [1e12, "T"];
+  const [unit, letter] =
+    value < 1e9 ? [1e3, "K"] : value < 1e11 ? [1e6, "M"] : value < 1e14 ? [1e9, "G"] : [1e12, "T"];
   return `${Math.floor(value / unit)}${letter}`.padStart(8);
 }
 
@@ -210,7 +211,8 @@ export function connectionLine(
   ].join(" ");
   const server = endpoint(entry.server, entry.rport, protocol, names);
   const engine = columns === "persistent" ? entry.pe : undefined;
-  const last = engine === undefined ? server : `${server.padEnd(16)} ${engine.name.padEnd(18)} ${engine.data}`;
+  const last =
+    engine === undefined ? server : `${server.padEnd(16)} ${engine.name.padEnd(18)} ${engine.data}`;
   return `${entry.protocol.padEnd(3)} ${time.padEnd(6)} ${entry.state.padEnd(11)} ${ends} ${last}\n`;
 }
 

@@ -127,9 +127,15 @@ export function parseIpvsadm(argv: readonly string[], lookup: NameLookup): Ipvsa
   }
   const plain = [...popt.plain];
   const timeouts = command === "set" ? plain.splice(0, 3) : [];
-  if (command === "set" && timeouts.length < 3) throw new UsageError("--set option requires 3 timeout values");
+  if (command === "set" && timeouts.length < 3)
+    throw new UsageError("--set option requires 3 timeout values");
   if (command === "set" && plain.length === 0) {
-    return finish(command, draft, state, timeouts.map((text) => readTimeout(text)));
+    return finish(
+      command,
+      draft,
+      state,
+      timeouts.map((text) => readTimeout(text)),
+    );
   }
   if (plain.length > 0) {
     for (const timeout of timeouts) readTimeout(timeout);
@@ -235,7 +241,8 @@ const READERS: Readonly<Record<string, Reader>> = {
     draft.lower = readNumber(text, 0, MAX_INT, "illegal l_threshold specified");
   },
   "tun-type": (draft, text) => {
-    if (text !== "ipip" && text !== "gue" && text !== "gre") throw new UsageError("illegal tunnel type specified");
+    if (text !== "ipip" && text !== "gue" && text !== "gre")
+      throw new UsageError("illegal tunnel type specified");
     draft.tunnel = text;
   },
   "tun-port": (_, text) => void readNumber(text, 1, MAX_PORT, "illegal tunnel port specified"),
@@ -345,7 +352,8 @@ function finish(
 function checkRules(rules: Rules, seen: ReadonlySet<OptionName>, owner: string, what: string): void {
   let only: OptionName | null = null;
   for (const name of OPTION_NAMES) {
-    if (what !== "command" && !(name.startsWith("tun-") && name !== "tun-type" && name !== "tun-info")) continue;
+    if (what !== "command" && !(name.startsWith("tun-") && name !== "tun-type" && name !== "tun-info"))
+      continue;
     if (!seen.has(name)) {
       if (!rules.required.includes(name)) continue;
       throw new UsageError(`You need to supply the '${name}' option for the '${owner}' ${what}`);
@@ -424,8 +432,10 @@ function serverCommand(command: "add-server" | "edit-server", draft: Draft): Ipv
     throw new UsageError("Different address family is allowed only for tunneling servers");
   }
   const tunnelled = OPTION_NAMES.some((name) => /^tun-(?!info)/.test(name) && draft.seen.has(name));
-  if (tunnelled && draft.method !== "tunnel") throw new UsageError("Tunnel options conflict with forward method");
-  if (draft.method === "tunnel") checkRules(TUNNEL_RULES[draft.tunnel], draft.seen, draft.tunnel, "tunnel type");
+  if (tunnelled && draft.method !== "tunnel")
+    throw new UsageError("Tunnel options conflict with forward method");
+  if (draft.method === "tunnel")
+    checkRules(TUNNEL_RULES[draft.tunnel], draft.seen, draft.tunnel, "tunnel type");
   const server: ServerSpec = {
     address: draft.server.address,
     // without translation the port cannot change: ipvsadm replaces another one without a word

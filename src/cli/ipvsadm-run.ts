@@ -1,5 +1,10 @@
 import type { DirectorCommand, IpvsadmCommand, ServiceListing } from "../control/model.ts";
-import { type DirectorClient, DirectorUnreachable, type ListAnswer, type ListCommand } from "./director-client.ts";
+import {
+  type DirectorClient,
+  DirectorUnreachable,
+  type ListAnswer,
+  type ListCommand,
+} from "./director-client.ts";
 import type { NameLookup } from "./endpoint.ts";
 import { errorMessage } from "./ipvsadm-errors.ts";
 import {
@@ -12,7 +17,15 @@ import {
   servicesHeader,
   timeoutsLine,
 } from "./ipvsadm-format.ts";
-import { EXIT_REFUSED, EXIT_USAGE, PLAIN_FORMAT, parseIpvsadm, refusal, TRY_HELP, UsageError } from "./ipvsadm-grammar.ts";
+import {
+  EXIT_REFUSED,
+  EXIT_USAGE,
+  PLAIN_FORMAT,
+  parseIpvsadm,
+  refusal,
+  TRY_HELP,
+  UsageError,
+} from "./ipvsadm-grammar.ts";
 import { bucketOrder, sortServers, sortServices } from "./ipvsadm-sort.ts";
 import { isChange, ruleWords } from "./rules.ts";
 

@@ -1,5 +1,5 @@
-import { readFileSync } from "node:fs";
 import { lookup as lookupHost, lookupService } from "node:dns/promises";
+import { readFileSync } from "node:fs";
 import type { Protocol } from "../control/model.ts";
 import type { NameLookup } from "./endpoint.ts";
 import type { NameWriter } from "./ipvsadm-format.ts";

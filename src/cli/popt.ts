@@ -106,7 +106,8 @@ export class Popt<Name extends string> {
         ? { name: option.name, word, argument: null }
         : { problem: "missing argument", word };
     }
-    if (option.takes === "optional" && next.startsWith("-")) return { name: option.name, word, argument: null };
+    if (option.takes === "optional" && next.startsWith("-"))
+      return { name: option.name, word, argument: null };
     this.#at++;
     return { name: option.name, word, argument: next };
   }

@@ -1,6 +1,17 @@
 import { type IncomingMessage, request } from "node:http";
-import type { CommandError, ConnectionListing, DirectorCommand, ServiceListing, Timeouts } from "../control/model.ts";
-import { type DirectorClient, DirectorUnreachable, type ListAnswer, type ListCommand } from "./director-client.ts";
+import type {
+  CommandError,
+  ConnectionListing,
+  DirectorCommand,
+  ServiceListing,
+  Timeouts,
+} from "../control/model.ts";
+import {
+  type DirectorClient,
+  DirectorUnreachable,
+  type ListAnswer,
+  type ListCommand,
+} from "./director-client.ts";
 import { textLines } from "./text-lines.ts";
 
 export const DEFAULT_SOCKET = "/run/dr-director/control.sock";

@@ -12,7 +12,10 @@ export async function* textLines(
   const parts: string[] = [];
   let length = 0;
   for await (const chunk of chunks) {
-    const text = typeof chunk === "string" ? chunk : decoder.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
+    const text =
+      typeof chunk === "string"
+        ? chunk
+        : decoder.write(Buffer.from(chunk.buffer, chunk.byteOffset, chunk.length));
     let from = 0;
     for (let end = text.indexOf("\n"); end >= 0; end = text.indexOf("\n", from)) {
       parts.push(text.slice(from, end));

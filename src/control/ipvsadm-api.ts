@@ -1,11 +1,5 @@
 import { z } from "zod";
-import type {
-  CommandError,
-  CommandErrorCode,
-  CommandExecutor,
-  DirectorCommand,
-  Listing,
-} from "./model.ts";
+import type { CommandError, CommandErrorCode, CommandExecutor, DirectorCommand, Listing } from "./model.ts";
 
 /**
  * The body of `POST /v1/ipvsadm` and what comes back, without any HTTP of its own.
@@ -16,9 +10,18 @@ import type {
  */
 
 const port = z.int().min(0).max(65_535);
-const uint = z.int().min(0).max(2 ** 32 - 1);
-const int31 = z.int().min(0).max(2 ** 31 - 1);
-const seconds = z.int().min(0).max(31 * 86_400);
+const uint = z
+  .int()
+  .min(0)
+  .max(2 ** 32 - 1);
+const int31 = z
+  .int()
+  .min(0)
+  .max(2 ** 31 - 1);
+const seconds = z
+  .int()
+  .min(0)
+  .max(31 * 86_400);
 const address = z.union([z.ipv4(), z.ipv6()]);
 const name = z.string().max(15);
 

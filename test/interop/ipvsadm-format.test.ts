@@ -1,15 +1,40 @@
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
-import { connectionLine, connectionsHeader, NUMERIC, saveLines, serviceLines, servicesHeader } from "../../src/cli/ipvsadm-format.ts";
 import { readIPv6Groups } from "../../src/cli/inet.ts";
+import {
+  connectionLine,
+  connectionsHeader,
+  NUMERIC,
+  saveLines,
+  serviceLines,
+  servicesHeader,
+} from "../../src/cli/ipvsadm-format.ts";
 import { sortServers, sortServices } from "../../src/cli/ipvsadm-sort.ts";
-import type { ConnectionListing, ListFormat, Protocol, ServerListing, ServiceListing } from "../../src/control/model.ts";
+import type {
+  ConnectionListing,
+  ListFormat,
+  Protocol,
+  ServerListing,
+  ServiceListing,
+} from "../../src/control/model.ts";
 import { Witness, witnessAvailable, witnessTable } from "./witness.ts";
 
 const count = fc.oneof(
   fc.nat(1000),
   fc.nat(0xffffffff),
-  fc.constantFrom(0, 99_999_999, 100_000_000, 100_000_001, 999_999_999, 1_000_000_000, 99_999_999_999, 100_000_000_000, 100_000_000_000_000 - 1, 100_000_000_000_000, 2 ** 53 - 1),
+  fc.constantFrom(
+    0,
+    99_999_999,
+    100_000_000,
+    100_000_001,
+    999_999_999,
+    1_000_000_000,
+    99_999_999_999,
+    100_000_000_000,
+    100_000_000_000_000 - 1,
+    100_000_000_000_000,
+    2 ** 53 - 1,
+  ),
   fc.maxSafeNat(),
 );
 const numbers = fc.tuple(count, count, count, count, count, count, count, count, count, count).map((n) => ({
@@ -17,13 +42,26 @@ const numbers = fc.tuple(count, count, count, count, count, count, count, count,
   rates: { cps: n[5], inPps: n[6], outPps: n[7], inBps: n[8], outBps: n[9] },
 }));
 /** ipvsadm 1.31 reads a server's counters but for the bytes as 32 bits; ours do not wrap. */
-const small = fc.oneof(fc.nat(1000), fc.nat(0xffffffff), fc.constantFrom(99_999_999, 100_000_000, 999_999_999, 1_000_000_000, 0xffffffff));
-const serverNumbers = fc.tuple(small, small, small, count, count, small, small, small, small, small).map((n) => ({
-  stats: { conns: n[0], inPkts: n[1], outPkts: n[2], inBytes: n[3], outBytes: n[4] },
-  rates: { cps: n[5], inPps: n[6], outPps: n[7], inBps: n[8], outBps: n[9] },
-}));
+const small = fc.oneof(
+  fc.nat(1000),
+  fc.nat(0xffffffff),
+  fc.constantFrom(99_999_999, 100_000_000, 999_999_999, 1_000_000_000, 0xffffffff),
+);
+const serverNumbers = fc
+  .tuple(small, small, small, count, count, small, small, small, small, small)
+  .map((n) => ({
+    stats: { conns: n[0], inPkts: n[1], outPkts: n[2], inBytes: n[3], outBytes: n[4] },
+    rates: { cps: n[5], inPps: n[6], outPps: n[7], inBps: n[8], outBps: n[9] },
+  }));
 const v4 = fc.constantFrom("1.2.3.4", "10.0.0.9", "10.0.0.100", "192.168.100.200", "200.1.1.1", "0.0.0.1");
-const v6 = fc.constantFrom("::1", "2001:db8::1", "2001:db8:1111:2222:3333:4444:5555:6666", "::ffff:1.2.3.4", "fe80::1", "::2:3");
+const v6 = fc.constantFrom(
+  "::1",
+  "2001:db8::1",
+  "2001:db8:1111:2222:3333:4444:5555:6666",
+  "::ffff:1.2.3.4",
+  "fe80::1",
+  "::2:3",
+);
 const port = fc.constantFrom(0, 1, 53, 80, 443, 8080, 65535);
 const u31 = fc.oneof(fc.nat(10), fc.nat(2 ** 31 - 1));
 const u32 = fc.oneof(fc.nat(10), fc.nat(2 ** 32 - 1));
@@ -63,17 +101,35 @@ const service: fc.Arbitrary<ServiceListing> = fc
     fc.record({
       key: fc.constant(
         at.protocol === "fwm"
-          ? { protocol: at.protocol, family: at.family, mark: at.mark, address: at.family === 6 ? "::" : "0.0.0.0", port: 0 }
-          : { protocol: at.protocol, family: at.family, mark: 0, address: at.family === 6 ? at.v6 : at.v4, port: at.port },
+          ? {
+              protocol: at.protocol,
+              family: at.family,
+              mark: at.mark,
+              address: at.family === 6 ? "::" : "0.0.0.0",
+              port: 0,
+            }
+          : {
+              protocol: at.protocol,
+              family: at.family,
+              mark: 0,
+              address: at.family === 6 ? at.v6 : at.v4,
+              port: at.port,
+            },
       ),
       scheduler: fc.constantFrom("rr", "wlc", "sh", "mh", "lblcr"),
       flags: fc.constantFrom(0, 0x08, 0x10, 0x20, 0x18, 0x38, 0x30),
       persistence: fc.constantFrom(0, 1, 300, 2_678_400),
-      netmask: at.family === 6 ? fc.constantFrom("128", "64", "1") : fc.constantFrom("255.255.255.255", "255.255.255.0", "0.0.0.0"),
+      netmask:
+        at.family === 6
+          ? fc.constantFrom("128", "64", "1")
+          : fc.constantFrom("255.255.255.255", "255.255.255.0", "0.0.0.0"),
       onePacket: fc.boolean(),
       pe: fc.option(fc.constant("sip"), { nil: undefined }),
       numbers,
-      servers: fc.uniqueArray(server(true, at.family), { maxLength: 4, selector: (s) => `${s.address} ${s.port}` }),
+      servers: fc.uniqueArray(server(true, at.family), {
+        maxLength: 4,
+        selector: (s) => `${s.address} ${s.port}`,
+      }),
     }),
   )
   .map(({ numbers: n, pe, ...rest }) => ({ ...rest, ...n, ...(pe === undefined ? {} : { pe }) }));
@@ -118,7 +174,9 @@ describe.skipIf(!witnessAvailable)("the listings against the real ipvsadm", () =
   it("saves any table in the same bytes", () => {
     fc.assert(
       fc.property(table, (services) => {
-        const mine = sorted(services).map((each) => saveLines(each, NUMERIC)).join("");
+        const mine = sorted(services)
+          .map((each) => saveLines(each, NUMERIC))
+          .join("");
         expect(mine).toBe(witness.run(["-S", "-n"], { table: witnessTable(services) }).stdout);
       }),
       { numRuns: Number(process.env.RUNS ?? 200) },
@@ -145,9 +203,12 @@ describe.skipIf(!witnessAvailable)("the listings against the real ipvsadm", () =
     fc.assert(
       fc.property(fc.array(entry, { maxLength: 5 }), fc.boolean(), (entries, engines) => {
         const name = engines ? "persistent" : "plain";
-        const mine = connectionsHeader(name) + entries.map((each) => connectionLine(each, name, NUMERIC)).join("");
+        const mine =
+          connectionsHeader(name) + entries.map((each) => connectionLine(each, name, NUMERIC)).join("");
         const argv = ["-L", "-n", "-c", ...(engines ? ["--persistent-conn"] : [])];
-        expect(mine).toBe(witness.run(argv, { connections: entries.map(procLine).join("").replace(/^/, PROC_HEADER) }).stdout);
+        expect(mine).toBe(
+          witness.run(argv, { connections: entries.map(procLine).join("").replace(/^/, PROC_HEADER) }).stdout,
+        );
       }),
       { numRuns: Number(process.env.RUNS ?? 200) },
     );
@@ -158,11 +219,19 @@ const PROC_HEADER = "Pro FromIP   FPrt ToIP     TPrt DestIP   DPrt State       E
 
 /** A line of /proc/net/ip_vs_conn. */
 function procLine(entry: ConnectionListing): string {
-  const hex = (value: number, digits: number): string => value.toString(16).toUpperCase().padStart(digits, "0");
+  const hex = (value: number, digits: number): string =>
+    value.toString(16).toUpperCase().padStart(digits, "0");
   const address = (text: string): string =>
-    text.includes(":") ? readIPv6Groups(text)!.map((group) => group.toString(16).padStart(4, "0")).join(":") : text.split(".").map((byte) => hex(Number(byte), 2)).join("");
-  const ends = [entry.client, entry.cport, entry.virtual, entry.vport, entry.server, entry.rport].map((value) =>
-    typeof value === "number" ? hex(value, 4) : address(value),
+    text.includes(":")
+      ? readIPv6Groups(text)!
+          .map((group) => group.toString(16).padStart(4, "0"))
+          .join(":")
+      : text
+          .split(".")
+          .map((byte) => hex(Number(byte), 2))
+          .join("");
+  const ends = [entry.client, entry.cport, entry.virtual, entry.vport, entry.server, entry.rport].map(
+    (value) => (typeof value === "number" ? hex(value, 4) : address(value)),
   );
   const engine = entry.pe === undefined ? "" : ` ${entry.pe.name} ${entry.pe.data}`;
   return `${entry.protocol.padEnd(3)} ${ends.join(" ")} ${entry.state.padEnd(11)} ${String(entry.expiresSeconds).padStart(7)}${engine}\n`;

@@ -3,7 +3,8 @@
  *
  * Every changing request is written to $WITNESS_LOG, one line of readable attributes; listings are answered from
  * the binary netlink messages in $WITNESS_TABLE (u32 kind, u32 length, attributes; kinds: 1 info, 2 service,
- * 3 destination of the service before it, 4 configuration). $WITNESS_ERRNO fails every changing request.
+ * 3 destination of the service before it, 4 configuration). $WITNESS_ERRNO fails every changing request, or as
+ * "errno@n" only the n-th (from 0).
  * ipvsadm talks to the kernel through libnl, so only libnl's few calls are replaced; parsing stays libnl's.
  */
 #define _GNU_SOURCE
@@ -210,6 +211,8 @@ int nl_recvmsgs_default(struct nl_sock *sk)
 	int cmd = genl()->cmd, error = 0;
 	const char *fixed = getenv("WITNESS_ERRNO");
 	struct nlmsgerr failure = { 0 };
+	const char *at;
+	static int changes;
 
 	(void)sk;
 	if (cmd == IPVS_CMD_GET_INFO || cmd == IPVS_CMD_GET_SERVICE || cmd == IPVS_CMD_GET_DEST ||
@@ -217,7 +220,9 @@ int nl_recvmsgs_default(struct nl_sock *sk)
 		error = answer_from_table(cmd);
 	} else {
 		write_log();
-		error = fixed ? atoi(fixed) : 0;
+		at = fixed ? strchr(fixed, '@') : NULL;
+		error = fixed && (!at || atoi(at + 1) == changes) ? atoi(fixed) : 0;
+		changes++;
 	}
 	if (!error)
 		return 0;

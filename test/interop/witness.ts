@@ -39,7 +39,12 @@ export class Witness {
   ): Testimony {
     const log = join(this.#folder, "log");
     rmSync(log, { force: true });
-    const env: NodeJS.ProcessEnv = { ...process.env, LC_ALL: "C", LD_PRELOAD: this.#library, WITNESS_LOG: log };
+    const env: NodeJS.ProcessEnv = {
+      ...process.env,
+      LC_ALL: "C",
+      LD_PRELOAD: this.#library,
+      WITNESS_LOG: log,
+    };
     if (given.errno !== undefined) env.WITNESS_ERRNO = String(given.errno);
     if (given.table !== undefined) {
       env.WITNESS_TABLE = join(this.#folder, "table");
@@ -100,7 +105,9 @@ function serviceAttributes(
   key: ServiceKey,
   rest: { scheduler: string; flags: number; timeout: number; netmask: string; pe?: string },
 ): Attribute[] {
-  const netmask = rest.netmask.includes(".") ? address(rest.netmask).subarray(0, 4) : little(Number(rest.netmask), 4);
+  const netmask = rest.netmask.includes(".")
+    ? address(rest.netmask).subarray(0, 4)
+    : little(Number(rest.netmask), 4);
   return [
     [1, family(key.family)],
     ...(key.protocol === "fwm"
@@ -187,13 +194,20 @@ export function asWitnessed(command: DirectorCommand): string | null {
 }
 
 function printed([type, value]: Attribute): string {
-  return Array.isArray(value) ? `${type}( ${value.map(printed).join(" ")} )` : `${type}=${value.toString("hex")}`;
+  return Array.isArray(value)
+    ? `${type}( ${value.map(printed).join(" ")} )`
+    : `${type}=${value.toString("hex")}`;
 }
 
 function encoded([type, value]: Attribute): Buffer {
   const body = Array.isArray(value) ? Buffer.concat(value.map(encoded)) : value;
   const padding = Buffer.alloc((4 - (body.length % 4)) % 4);
-  return Buffer.concat([little(body.length + 4, 2), little(type | (Array.isArray(value) ? 0x8000 : 0), 2), body, padding]);
+  return Buffer.concat([
+    little(body.length + 4, 2),
+    little(type | (Array.isArray(value) ? 0x8000 : 0), 2),
+    body,
+    padding,
+  ]);
 }
 
 const stats64 = ({ stats, rates }: Pick<ServiceListing, "stats" | "rates">): Attribute[] =>
@@ -225,7 +239,12 @@ export function witnessTable(
   ];
   for (const service of services) {
     const flags = (service.persistence > 0 ? 1 : 0) | (service.onePacket ? 4 : 0) | service.flags | 2;
-    const rest = { scheduler: service.scheduler, flags, timeout: service.persistence, netmask: service.netmask };
+    const rest = {
+      scheduler: service.scheduler,
+      flags,
+      timeout: service.persistence,
+      netmask: service.netmask,
+    };
     const stats = stats64(service);
     records.push(
       record(2, [

@@ -1,0 +1,97 @@
+import type { DirectorClient, ListAnswer, ListCommand } from "../../src/cli/director-client.ts";
+import { runIpvsadm, type Surroundings } from "../../src/cli/ipvsadm-run.ts";
+import { ServiceNames } from "../../src/cli/names.ts";
+import type { AddressBook } from "../../src/control/addresses.ts";
+import { attachCommands, type Commands } from "../../src/control/commands.ts";
+import { answerIpvsadm } from "../../src/control/ipvsadm-api.ts";
+import type { CommandError, CommandExecutor, DirectorCommand, Listing } from "../../src/control/model.ts";
+import { BUILT_IN } from "../../src/schedulers/built-in.ts";
+import { createRegion, regionBytes } from "../../src/table/region.ts";
+
+/** dradm and the director's commands in one process, in the world of the recordings: no socket, no files, no DNS. */
+
+const SIZES = { shards: 1, services: 64, destinations: 256, connections: 64, templates: 64, neighbours: 64 };
+
+/** The recordings' director is 10.0.0.1/24 and has these on its loopback. */
+const ADDRESSES: AddressBook = {
+  isLocal: (a) => a[0] === 0 && [0x0a000001, 0x0a000064, 0x0a000065].includes(a[3]),
+  isBroadcast: (a) => a[3] === 0x0a0000ff,
+};
+
+export function newCommands(): Commands {
+  const region = createRegion(new ArrayBuffer(regionBytes(SIZES)), SIZES, 1, 0);
+  // the recordings' kernel had no twos
+  const schedulers = (name: string) => BUILT_IN.find((one) => one.name === name && name !== "twos");
+  return attachCommands(region, { now: () => 0, addresses: ADDRESSES, schedulers, info: { size: 4096 } });
+}
+
+const SERVICES =
+  "http 80/tcp www\nhttps 443/tcp\ndomain 53/tcp\ndomain 53/udp\nmdns 5353/udp\nsip 5060/tcp\nsip 5060/udp\n";
+export const HOSTS: Readonly<Record<string, string>> = {
+  "10.0.0.12": "rs2.example.com",
+  "10.0.0.101": "vip2.example.com",
+  "127.0.0.1": "localhost",
+};
+
+/** What a command line prints, and its exit code. */
+export interface Printed {
+  rc: number;
+  stdout: string;
+  stderr: string;
+}
+
+/** Goes through the API's JSON both ways, as the socket does. */
+class DirectClient implements DirectorClient {
+  readonly #director: CommandExecutor;
+  constructor(director: CommandExecutor) {
+    this.#director = director;
+  }
+
+  async change(commands: readonly DirectorCommand[]): Promise<(CommandError | null)[]> {
+    const results = new Array<CommandError | null>(commands.length).fill(null);
+    const answer = answerIpvsadm(this.#director, JSON.parse(JSON.stringify({ commands })));
+    if (!("body" in answer) || answer.status !== 200) throw new Error(JSON.stringify(answer));
+    for (const { index, error } of JSON.parse(answer.body).errors) results[index] = error;
+    return results;
+  }
+
+  async list(command: ListCommand): Promise<ListAnswer> {
+    const answer = answerIpvsadm(this.#director, JSON.parse(JSON.stringify({ command })));
+    if ("body" in answer) return { kind: "error", error: JSON.parse(answer.body).error };
+    const [head, ...rows] = [...answer.lines].map((line) => JSON.parse(line));
+    rows.pop();
+    const kind = head.kind as Listing["kind"];
+    return (kind === "services" || kind === "connections"
+      ? { ...head, [kind]: stream(rows) }
+      : head) as unknown as ListAnswer;
+  }
+}
+
+async function* stream<T>(rows: Iterable<T>): AsyncGenerator<T> {
+  yield* rows;
+}
+
+const services = new ServiceNames(SERVICES);
+
+/** Runs a command line as dradm does. */
+export async function run(director: CommandExecutor, argv: readonly string[], stdin = ""): Promise<Printed> {
+  const printed: Printed = { rc: 0, stdout: "", stderr: "" };
+  const host = (name: string): string | null =>
+    Object.entries(HOSTS).find(([, known]) => known === name)?.[0] ?? null;
+  const world: Surroundings = {
+    director: new DirectClient(director),
+    withLookup: async (parse) => parse({ host, port: (name, protocol) => services.port(name, protocol) }),
+    namesFor: async () => ({
+      host: (address) => HOSTS[address] ?? null,
+      port: (port, protocol) =>
+        services.name(port, protocol === "udp" || protocol === "sctp" ? protocol : "tcp"),
+    }),
+    print: async (text) => void (printed.stdout += text),
+    complain: (text) => void (printed.stderr += text),
+    lines: () => stream(stdin.split("\n")),
+    help: () => "help\n",
+    version: () => "version\n",
+  };
+  printed.rc = await runIpvsadm(argv, world);
+  return printed;
+}
