@@ -6,10 +6,28 @@ import { describe, expect, it } from "vitest";
 const SOURCE = resolve(import.meta.dirname, "../src");
 
 /** From the bottom up: a file may import from its own layer and from those before it. */
-const LAYERS = ["wire", "table", "schedulers", "ring", "dataplane", "control", "health", "observe", "lab", "cli"];
+const LAYERS = [
+  "wire",
+  "table",
+  "schedulers",
+  "ring",
+  "dataplane",
+  "control",
+  "health",
+  "observe",
+  "lab",
+  "cli",
+];
 
 const PURE_LAYERS = new Set(["wire", "table", "schedulers", "dataplane"]);
-const PURE_RING = new Set(["ring.ts", "burst.ts", "memory-ring.ts", "pcap-ring.ts", "capture.ts", "fault.ts"]);
+const PURE_RING = new Set([
+  "ring.ts",
+  "burst.ts",
+  "memory-ring.ts",
+  "pcap-ring.ts",
+  "capture.ts",
+  "fault.ts",
+]);
 
 function filesBelow(folder: string): string[] {
   return readdirSync(folder).flatMap((name) => {
@@ -22,9 +40,11 @@ function filesBelow(folder: string): string[] {
 /** What a file imports, values and types alike. */
 function importsOf(path: string): string[] {
   const text = readFileSync(path, "utf8");
-  return [...text.matchAll(/^\s*(?:import|export)\s[^;]*?from\s+"([^"]+)"|^\s*import\s+"([^"]+)"|\bimport\("([^"]+)"\)/gm)].map(
-    (match) => (match[1] ?? match[2] ?? match[3]) as string,
-  );
+  return [
+    ...text.matchAll(
+      /^\s*(?:import|export)\s[^;]*?from\s+"([^"]+)"|^\s*import\s+"([^"]+)"|\bimport\("([^"]+)"\)/gm,
+    ),
+  ].map((match) => (match[1] ?? match[2] ?? match[3]) as string);
 }
 
 function layerOf(path: string): string {
@@ -64,9 +84,12 @@ describe("the house's layers", () => {
   });
 
   it("keeps clocks and chance out of the core", () => {
-    const forbidden = /\bDate\b\.|\bDate\(|performance\.|Math\.random|\bprocess\.|\bBuffer\b|\bdocument\.|\bwindow\.|\bsetTimeout\b|\bglobalThis\b/;
+    const forbidden =
+      /\bDate\b\.|\bDate\(|performance\.|Math\.random|\bprocess\.|\bBuffer\b|\bdocument\.|\bwindow\.|\bsetTimeout\b|\bglobalThis\b/;
     const guilty = files.filter(isPure).filter((path) => {
-      const code = readFileSync(path, "utf8").replace(/\/\*[\s\S]*?\*\//g, "").replace(/\/\/.*$/gm, "");
+      const code = readFileSync(path, "utf8")
+        .replace(/\/\*[\s\S]*?\*\//g, "")
+        .replace(/\/\/.*$/gm, "");
       return forbidden.test(code);
     });
     expect(guilty.map((path) => relative(SOURCE, path))).toEqual([]);
