@@ -6,6 +6,7 @@ import { createHash } from "node:crypto";
 import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, writeFileSync } from "node:fs";
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
+import { nativeIsStale } from "./build-native.mjs";
 import { missingCompiler, missingKernelFeature, missingNode, missingPrograms } from "./checks.mjs";
 import { missingForTests } from "./test-programs.mjs";
 
@@ -94,12 +95,8 @@ function compile() {
   writeFileSync(BUILD_STAMP, fingerprint);
 }
 
-const nativeIsBuilt = () =>
-  spawnSync(process.execPath, [join(ROOT, "scripts", "build-native.mjs"), "--check"], { cwd: ROOT })
-    .status === 0;
-
 function buildNative() {
-  if (nativeIsBuilt()) return;
+  if (!nativeIsStale()) return;
   step("compiling the native part", process.execPath, [join(ROOT, "scripts", "build-native.mjs")]);
 }
 
@@ -124,7 +121,7 @@ function testPrograms() {
 function main(purpose) {
   const nodeProblem = missingNode();
   if (nodeProblem) stop([nodeProblem]);
-  const needsCompiler = !nativeIsBuilt();
+  const needsCompiler = nativeIsStale();
   const missing = [];
   const compilerProblem = needsCompiler ? missingCompiler() : undefined;
   if (compilerProblem) missing.push(compilerProblem);

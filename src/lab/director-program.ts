@@ -1,6 +1,5 @@
-/** `dr-director run` in the lab's director namespace, with a config of ours, asked through its control socket. */
+/** `dr-director run` in the lab's director namespace, with a config of ours, and what it says. */
 import { writeFileSync } from "node:fs";
-import { request } from "node:http";
 import { join } from "node:path";
 import type { ConfigInput } from "../control/config-schema.ts";
 import { built } from "./built.ts";
@@ -21,23 +20,6 @@ export interface DirectorProgramOptions {
   schedulers?: readonly string[];
 }
 
-/** GET from the daemon's control socket. */
-function ask(socketPath: string, path: string): Promise<unknown> {
-  return new Promise((resolve, reject) => {
-    const sent = request({ socketPath, path, timeout: 5_000 }, (response) => {
-      let text = "";
-      response.setEncoding("utf8").on("data", (piece: string) => (text += piece));
-      response.on("end", () => {
-        if (response.statusCode === 200) resolve(JSON.parse(text));
-        else reject(new Error(`GET ${path}: ${response.statusCode} ${text}`));
-      });
-    });
-    sent.on("timeout", () => sent.destroy(new Error(`GET ${path}: no answer`)));
-    sent.on("error", reject);
-    sent.end();
-  });
-}
-
 export class DirectorProgram {
   readonly program: Program;
   readonly socket: string;
@@ -51,7 +33,7 @@ export class DirectorProgram {
     this.socket = fixed.socket!;
   }
 
-  /** Starts it and waits until it answers on its control socket. */
+  /** Starts it and waits until it says that it forwards. */
   static async start(
     lab: Lab,
     config: ConfigInput,
@@ -66,31 +48,16 @@ export class DirectorProgram {
     writeConfig(file, { ...fixed, ...config });
     const modules = (options.schedulers ?? []).flatMap((module) => ["--scheduler", module]);
     const argv = [process.execPath, built("cli/dr-director.js"), "run", "--config", file, ...modules];
-    const director = new DirectorProgram(lab.spawn("director", argv), file, fixed);
-    await director.#ready();
-    return director;
+    const program = lab.spawn("director", argv);
+    await program.line(/"event":"ready"/, 15_000);
+    return new DirectorProgram(program, file, fixed);
   }
 
-  async #ready(): Promise<void> {
-    const end = performance.now() + 15_000;
-    while (this.program.running && performance.now() < end) {
-      try {
-        await this.counters();
-        return;
-      } catch {
-        await new Promise((resolve) => setTimeout(resolve, 10));
-      }
-    }
-    const last = this.program.lines.slice(-25).join("\n");
-    throw new Error(`dr-director run did not come up; its last words:\n${last}`);
-  }
-
-  ask(path: string): Promise<unknown> {
-    return ask(this.socket, path);
-  }
-
+  /** Asks it for its counters (SIGUSR1); it answers with a line of its log. */
   async counters(): Promise<VerdictCounters> {
-    return (await this.ask("/v1/counters")) as VerdictCounters;
+    const line = this.program.next(/"event":"counters"/);
+    this.program.signal("SIGUSR1");
+    return JSON.parse(await line) as VerdictCounters;
   }
 
   /** Writes the config anew and has it read (SIGHUP). */

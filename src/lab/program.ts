@@ -110,16 +110,17 @@ export class Program {
 
   /** The first line, past or future, that matches. Throws when the program ends or the time is up before. */
   async line(pattern: RegExp, timeout = 10_000): Promise<string> {
-    const said = this.lines.find((line) => pattern.test(line));
-    if (said !== undefined) return said;
+    return this.lines.find((line) => pattern.test(line)) ?? (await this.next(pattern, timeout));
+  }
+
+  /** The next line that matches, from now on. Throws when the program ends or the time is up before. */
+  next(pattern: RegExp, timeout = 10_000): Promise<string> {
     let forget = (): void => {};
     let timer: NodeJS.Timeout | undefined;
     const heard = new Promise<string>((resolve, reject) => {
       forget = this.onLine((line) => pattern.test(line) && resolve(line));
-      timer = setTimeout(
-        () => reject(this.#complaint(`said nothing like ${pattern} in ${timeout} ms`)),
-        timeout,
-      );
+      const silent = (): void => reject(this.#complaint(`said nothing like ${pattern} in ${timeout} ms`));
+      timer = setTimeout(silent, timeout);
       void this.ended.then((code) => reject(this.#complaint(`ended with ${code}`)));
     });
     return heard.finally(() => {
