@@ -84,7 +84,8 @@ export async function runIpvsadm(argv: readonly string[], world: Surroundings): 
 async function read(argv: readonly string[], world: Surroundings): Promise<IpvsadmCommand> {
   const command = await world.withLookup((lookup) => parseIpvsadm(argv, lookup));
   const reason = refusal(command);
-  if (reason !== null) throw new UsageError(reason);
+  // in a --restore the rest is still worth having, as when a kernel lacks something
+  if (reason !== null) throw new UsageError(reason, EXIT_USAGE, true);
   return command;
 }
 
@@ -98,11 +99,12 @@ async function change(command: DirectorCommand, world: Surroundings): Promise<nu
 /**
  * Lines of standard input, each a command. A line that the director refuses is complained of and the next one
  * follows, as does one with an option popt does not know; any other bad line ends it. The exit code is the last
- * line's.
+ * line's, as with ipvsadm; but if a line asked for what this director cannot do, it is never 0.
  */
 async function restore(world: Surroundings): Promise<number> {
   const pending: DirectorCommand[] = [];
   let code = 0;
+  let unsupported = false;
   const flush = async (): Promise<void> => {
     if (pending.length === 0) return;
     const errors = await world.director.change(pending);
@@ -125,6 +127,7 @@ async function restore(world: Surroundings): Promise<number> {
       if (!(error instanceof UsageError) || !error.goesOn) throw error;
       world.complain(`${error.message}\n`);
       code = error.exitCode;
+      unsupported ||= code === EXIT_USAGE;
       continue;
     }
     if (isChange(command)) {
@@ -137,7 +140,7 @@ async function restore(world: Surroundings): Promise<number> {
     if (code !== 0 || command.kind === "help" || command.kind === "version") return code;
   }
   await flush();
-  return code;
+  return code === 0 && unsupported ? EXIT_USAGE : code;
 }
 
 async function show(command: IpvsadmCommand, world: Surroundings): Promise<number> {
