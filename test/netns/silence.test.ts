@@ -224,7 +224,7 @@ describe.runIf(root)("the silence rule", () => {
   it("holds ten thousand services in one batch", () => {
     const fd = openInHost();
     const many = Array.from({ length: 10_000 }, (_, i) => ({ protocol: 6, address: VIP, port: 1 + i }));
-    native().setOption(fd, 1, 32, 4 << 20); // SOL_SOCKET, SO_SNDBUFFORCE: a batch is one message
+    native().setOption(fd, 1, 7, 4 << 20); // SOL_SOCKET, SO_SNDBUF: a batch is one message
     expect(send(fd, silenceBatch({ ...silence, services: many }, sequence)).failure).toBeUndefined();
     expect(ask("tcp", "10.0.0.100", "9999")).toBe("silence");
     expect(ask("tcp", "10.0.0.100", "10001")).toBe("ECONNREFUSED");
