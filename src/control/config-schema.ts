@@ -158,7 +158,10 @@ export const configSchema = z.strictObject({
     .default([])
     .describe("Virtual addresses that the director owns or may come to own."),
   services: z.array(serviceSchema).default([]).describe("The virtual services."),
-  marks: z.array(markSchema).default([]).describe("What gets which firewall mark; the first match counts."),
+  marks: z
+    .array(markSchema)
+    .default([])
+    .describe("What gets which firewall mark; the last match counts, as with iptables -j MARK."),
   settings: settingsSchema,
   timeouts: z
     .strictObject({

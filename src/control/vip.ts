@@ -165,10 +165,11 @@ export class VipKeeper {
     if (!this.#options.isLocal(vip.words)) this.#link.announce(vip.words[3]);
   }
 
-  /** Tells the shards which addresses are ours, for echo requests. */
+  /** Tells the shards which addresses are ours, for echo requests; the host answers those that it has itself. */
   #publish(): void {
     const { header, place } = this.#region;
-    const owned = this.#vips.filter((vip) => vip.active).slice(0, MAX_OWN_VIPS);
+    const { isLocal } = this.#options;
+    const owned = this.#vips.filter((vip) => vip.active && !isLocal(vip.words)).slice(0, MAX_OWN_VIPS);
     beginChange(header, Header.Generation);
     for (const [i, vip] of owned.entries()) place.vips.set(vip.words, i * 4);
     place.counts[PLACE_VIPS] = owned.length;

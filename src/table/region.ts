@@ -56,6 +56,7 @@ export const Header = {
   Clean: 12, //      1 when its last owner ended in order
   Owner: 13, //      process id of the owner
   Boot: 14, //       a word that differs between boots of the machine: its clock starts anew
+  Config: 15, //     digest of the services last taken from a config file, so that an unchanged one undoes nothing
   /** The change counter, generation.ts: on its own cache line. */
   Generation: 16,
   /** Moves when a neighbour's MAC or usability changed. */
@@ -87,6 +88,8 @@ export const ShardCell = {
   DropCounter: 6,
   /** CPU the shard is pinned to, -1 for none. */
   Cpu: 7,
+  /** Frames the kernel dropped before the ring (wraps), so that the count outlives thread and process. */
+  Drops: 8,
 } as const;
 export const SHARD_CELLS = 64;
 

@@ -1,0 +1,29 @@
+#!/usr/bin/env node
+/** The program `dr-director`: its subcommands stand in commands/, one file each, and are loaded from there. */
+import { readdirSync, readFileSync } from "node:fs";
+import { fileURLToPath } from "node:url";
+import { Command } from "commander";
+
+interface CommandModule {
+  register(program: Command): void;
+}
+
+function version(): string {
+  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
+  return (JSON.parse(text) as { version: string }).version;
+}
+
+const program = new Command("dr-director")
+  .description("A userspace LVS-DR director: kernel IPVS's decisions, explained frame by frame")
+  .version(version())
+  .showHelpAfterError("(dr-director --help tells more)")
+  .enablePositionalOptions();
+
+const folder = new URL("./commands/", import.meta.url);
+for (const file of readdirSync(fileURLToPath(folder)).sort()) {
+  if (!/^[a-z-]+\.js$/.test(file)) continue;
+  const { register } = (await import(new URL(file, folder).href)) as CommandModule;
+  register(program);
+}
+
+await program.parseAsync();

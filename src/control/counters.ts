@@ -1,0 +1,56 @@
+/** The verdict counters as everybody outside reads them: by name, summed over the shards. */
+import { VERDICT_NAMES, type Verdict } from "../dataplane/verdict.ts";
+import { type Counters, ShardCount } from "../table/counters.ts";
+import type { Region } from "../table/region.ts";
+
+type ShardCountName = Exclude<keyof typeof ShardCount, "Received">;
+type VerdictName = keyof typeof Verdict;
+
+export interface DirectorCounters {
+  /** Frames received; always the sum of the verdicts. */
+  readonly received: number;
+  readonly verdicts: Readonly<Record<VerdictName, number>>;
+  /** Frames the kernel dropped before the rings. */
+  readonly ringDrops: number;
+  readonly shards: readonly ShardCounters[];
+}
+
+export interface ShardCounters {
+  readonly received: number;
+  readonly verdicts: Readonly<Record<VerdictName, number>>;
+  /** ShardCount by name. */
+  readonly counts: Readonly<Record<ShardCountName, number>>;
+}
+
+function verdictsOf(row: Float64Array): Record<VerdictName, number> {
+  return Object.fromEntries(VERDICT_NAMES.map((name, v) => [name, row[v]!])) as Record<VerdictName, number>;
+}
+
+/** A burst is counted in two places; so often is a shard read again to find it between two bursts. */
+const ATTEMPTS = 50;
+
+function readShard({ verdict, shard }: Counters): ShardCounters {
+  const { Received: _, ...names } = ShardCount;
+  let received = shard[ShardCount.Received]!;
+  let verdicts = verdictsOf(verdict);
+  for (let attempt = 0; attempt < ATTEMPTS && sum(Object.values(verdicts)) !== received; attempt++) {
+    received = shard[ShardCount.Received]!;
+    verdicts = verdictsOf(verdict);
+  }
+  const counts = Object.fromEntries(Object.entries(names).map(([name, row]) => [name, shard[row]!]));
+  return { received, verdicts, counts: counts as Record<ShardCountName, number> };
+}
+
+const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
+
+export function readCounters(region: Region): DirectorCounters {
+  const shards = region.shards.map(({ counters }) => readShard(counters));
+  const verdicts = verdictsOf(new Float64Array(VERDICT_NAMES.length));
+  for (const shard of shards) for (const name of VERDICT_NAMES) verdicts[name] += shard.verdicts[name];
+  return {
+    received: sum(shards.map((shard) => shard.received)),
+    verdicts,
+    ringDrops: sum(shards.map((shard) => shard.counts.RingDrops)),
+    shards,
+  };
+}

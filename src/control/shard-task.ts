@@ -1,0 +1,26 @@
+/** What the control thread tells a worker thread: everything a shard needs, as plain numbers and texts. */
+import type { PacketSockets } from "../ring/packet-sockets.ts";
+import type { WaitStrategy } from "./waiting.ts";
+
+export interface ShardTask {
+  readonly index: number;
+  /** The region's descriptor and length; descriptors belong to the process, so the number is enough. */
+  readonly regionFd: number;
+  readonly regionBytes: number;
+  readonly sockets: PacketSockets;
+  /** Every shard's eventfd, by shard. */
+  readonly wakes: readonly number[];
+  /** The control thread's eventfd. */
+  readonly control: number;
+  readonly wait: WaitStrategy;
+  /** CPU to stay on, -1 for any. */
+  readonly cpu: number;
+  /** Modules with users' schedulers. */
+  readonly schedulers: readonly string[];
+}
+
+/** ShardCell.State: what a shard's thread is doing, for people and for the host. */
+export const ShardState = { Off: 0, Starting: 1, Running: 2, Ended: 3 } as const;
+
+/** Longest sleep, ms: timers of an idle shard are at most so late, and its heartbeat is never older. */
+export const LONGEST_SLEEP = 100;

@@ -1,0 +1,62 @@
+/**
+ * A worker thread's whole life: maps the region and its ring, then turn after turn until the stop flag is set. It
+ * never waits for a message, because a thread that spins gets none.
+ */
+import { threadId } from "node:worker_threads";
+import { Shard } from "../dataplane/shard.ts";
+import { native } from "../ring/native.ts";
+import { PacketRing } from "../ring/packet-ring.ts";
+import type { Ring } from "../ring/ring.ts";
+import { openRegion, type Region, ShardCell } from "../table/region.ts";
+import { loadSchedulers } from "./scheduler-modules.ts";
+import { LONGEST_SLEEP, ShardState, type ShardTask } from "./shard-task.ts";
+import { Waiting } from "./waiting.ts";
+
+/** Runs one shard until it is told to stop. */
+export async function runShard(task: ShardTask): Promise<void> {
+  await loadSchedulers(task.schedulers);
+  if (task.cpu >= 0) native().setAffinity(Int32Array.of(task.cpu));
+  const memory = native().mapShared(task.regionFd, task.regionBytes, 0);
+  const region = openRegion(memory);
+  const { cells } = region.shards[task.index]!;
+  cells[ShardCell.Thread] = threadId;
+  const ring = new PacketRing(task.sockets, {
+    cells,
+    position: ShardCell.RingPosition,
+    drops: ShardCell.Drops,
+  });
+  const shard = new Shard(region, task.index, ring, {
+    relax: native().yieldCpu,
+    kick: () => native().signal(task.control),
+    wake: (other) => wake(region, other, task.wakes[other]!),
+  });
+  cells[ShardCell.State] = ShardState.Running;
+  try {
+    turnUntilStopped(shard, ring, cells, new Waiting(task.wait));
+    shard.rest();
+  } finally {
+    cells[ShardCell.State] = ShardState.Ended;
+    ring.close();
+  }
+}
+
+function turnUntilStopped(shard: Shard, ring: Ring, cells: Int32Array, waiting: Waiting): void {
+  const { monotonic } = native();
+  while (Atomics.load(cells, ShardCell.Stop) === 0) {
+    const now = monotonic();
+    if (!waiting.maySleep(shard.turn(now), now)) continue;
+    // Whoever hands over work looks at this word after it has laid the work down; we look for work after writing it.
+    Atomics.store(cells, ShardCell.Sleeping, 1);
+    if (shard.turn(monotonic()) === 0 && Atomics.load(cells, ShardCell.Stop) === 0) ring.wait(LONGEST_SLEEP);
+    Atomics.store(cells, ShardCell.Sleeping, 0);
+  }
+}
+
+/** Wakes a shard if it sleeps. */
+export function wake(region: Region, shard: number, fd: number): void {
+  if (Atomics.load(region.shards[shard]!.cells, ShardCell.Sleeping) === 1) native().signal(fd);
+}
+
+/** piscina calls a worker file's default export. */
+// biome-ignore lint/style/noDefaultExport: piscina wants it
+export default runShard;
