@@ -1,0 +1,38 @@
+/** `npm run oracle -- PATH…`: replays every recording under the paths and says what came of each. */
+import { replayFile } from "./files.ts";
+import { filesOf, shortName } from "./scenario.ts";
+
+/** Mismatches shown of one file, unless --all is given. */
+const SHOWN = 3;
+
+async function main(argv: readonly string[]): Promise<number> {
+  const all = argv.includes("--all");
+  const paths = argv.filter((arg) => arg !== "--all");
+  if (paths.length === 0) {
+    console.error("usage: npm run oracle -- [--all] PATH…");
+    return 2;
+  }
+  let decisions = 0;
+  let mismatches = 0;
+  for (const root of paths) {
+    for (const file of filesOf(root)) {
+      const name = shortName(root, file);
+      const result = await replayFile(file);
+      decisions += result.decisions;
+      mismatches += result.mismatches.length;
+      if (result.notCovered !== undefined) {
+        console.log(`not covered: ${name}: ${result.notCovered}`);
+        continue;
+      }
+      console.log(`${name}: decisions ${result.decisions}, mismatches ${result.mismatches.length}`);
+      const shown = all ? result.mismatches : result.mismatches.slice(0, SHOWN);
+      for (const mismatch of shown) console.log(`    ${mismatch}`);
+      const left = result.mismatches.length - shown.length;
+      if (left > 0) console.log(`    … and ${left} more (--all shows them)`);
+    }
+  }
+  console.log(`decisions ${decisions}, mismatches ${mismatches}`);
+  return mismatches === 0 ? 0 : 1;
+}
+
+process.exitCode = await main(process.argv.slice(2));

@@ -1,0 +1,221 @@
+/**
+ * Replays one recorded scenario against the real thing: dradm's grammar, the commands, the data path and its tables,
+ * with the scenario's clock. Whatever the kernel was seen to do is compared; recordings/README.md says how.
+ */
+import { VERDICT_NAMES, Verdict } from "../../src/dataplane/verdict.ts";
+import { Setting, type SettingName } from "../../src/table/settings.ts";
+import { run } from "../cli/world.ts";
+import { compareConnections, compareCounters, connectionsOf, servicesOf } from "./compare.ts";
+import { Datagrams } from "./datagrams.ts";
+import { compareForwarded, compareOwn, describe } from "./frames.ts";
+import { compareListing } from "./listings.ts";
+import { frameOf, hexBytes } from "./packets.ts";
+import type { Outcome, Packet, RawFrame, Scenario, Step } from "./scenario.ts";
+import { runShell } from "./shell.ts";
+import { Timers } from "./timers.ts";
+import { World } from "./world.ts";
+
+export interface Result {
+  /** Comparisons that were made: a packet's way, an entry, a snapshot, a command's answer. */
+  decisions: number;
+  /** Those that came out otherwise, in words. */
+  readonly mismatches: string[];
+  /** Why the scenario, or the rest of it, could not be replayed. */
+  notCovered: string | undefined;
+}
+
+/** Left to the host's stack. */
+const LEFT_ALONE: readonly number[] = [
+  Verdict.NotIp,
+  Verdict.NotOurs,
+  Verdict.NoConnection,
+  Verdict.NotScheduled,
+];
+
+class Replay {
+  readonly result: Result = { decisions: 0, mismatches: [], notCovered: undefined };
+  readonly #world: World;
+  readonly #timers: Timers;
+  readonly #datagrams = new Datagrams();
+  /** The 6.1.176 recordings are in real time: a second may have turned between an event and its listing. */
+  readonly #slack: number;
+  #index = 0;
+  #lastPacket = Number.NEGATIVE_INFINITY;
+
+  constructor(scenario: Scenario) {
+    this.#world = new World(scenario.kernel);
+    this.#timers = new Timers(this.#world);
+    this.#slack = scenario.kernel === "6.1.176" ? 1 : 0;
+  }
+
+  async run(steps: readonly Step[]): Promise<Result> {
+    for (const [index, step] of steps.entries()) {
+      this.#index = index;
+      await this.#step(step);
+    }
+    return this.result;
+  }
+
+  async #step(step: Step): Promise<void> {
+    const world = this.#world;
+    switch (step.op) {
+      case "pkt":
+      case "raw":
+        return this.#packet(step);
+      case "ipvsadm":
+        this.#timers.advance(step.t);
+        return this.#command(step);
+      case "sysctl":
+        return this.#sysctl(step.key, step.set, step.value);
+      case "shell":
+        runShell(world, step.cmd);
+        return;
+      case "sleep":
+        this.#timers.advance(step.t);
+        return;
+      case "counters":
+        this.#timers.advance(step.t);
+        return this.#check(compareCounters(world, step.services, this.#timers.late()));
+      case "conns": {
+        this.#timers.advance(step.t);
+        return this.#check(compareConnections(connectionsOf(world), step.entries, this.#slack));
+      }
+      case "note":
+        return this.#note(step.text);
+      case "stats":
+        return;
+    }
+  }
+
+  #check(differences: readonly string[]): void {
+    this.result.decisions++;
+    if (differences.length > 0) this.result.mismatches.push(`step ${this.#index}: ${differences.join("; ")}`);
+  }
+
+  async #command(step: Extract<Step, { op: "ipvsadm" }>): Promise<void> {
+    const said = await run(this.#world.commands, step.args);
+    const differences: string[] = [];
+    if (said.rc !== step.rc) differences.push(`exit code ${said.rc}, recorded ${step.rc}`);
+    if (said.stderr !== step.stderr) differences.push(`stderr "${said.stderr}", recorded "${step.stderr}"`);
+    const settled = this.#world.t - this.#lastPacket >= 2;
+    differences.push(...compareListing(step.args, said.stdout, step.stdout, settled, this.#slack));
+    this.#check(differences.map((each) => `ipvsadm ${step.args.join(" ")}: ${each}`));
+  }
+
+  #sysctl(key: string, set: string | null, value: string): void {
+    const name = /^net\.ipv4\.vs\.(\w+)$/.exec(key)?.[1];
+    if (name === undefined || !Object.hasOwn(Setting, name)) return;
+    const cell = Setting[name as SettingName];
+    const { settings } = this.#world.region;
+    if (set !== null) settings[cell] = Number(set);
+    this.#check(String(settings[cell]) === value ? [] : [`${key} is ${settings[cell]}, recorded ${value}`]);
+  }
+
+  #note(text: string): void {
+    const many = /^(\d+) UDP packets, IP length (\d+)$/.exec(text);
+    if (many === null) return;
+    const [service] = servicesOf(this.#world);
+    const frame = frameOf({
+      op: "pkt",
+      t: this.#world.t,
+      proto: "udp",
+      src: "10.9.0.1",
+      sport: 1000,
+      dst: service!.key.address,
+      dport: service!.key.port,
+      payload_len: Number(many[2]) - 28,
+    });
+    for (let i = 0; i < Number(many[1]); i++) this.#world.inject(frame);
+    this.#lastPacket = this.#world.t;
+  }
+
+  /** A step that got no answer was recorded after 30 ms of waiting for one: the frame came before that. */
+  #packet(step: (Packet | RawFrame) & Outcome): void {
+    const waited = step.out === null;
+    if (!waited) this.#timers.advance(step.t);
+    this.#lastPacket = this.#world.t;
+    const frame = step.in_hex !== undefined ? hexBytes(step.in_hex) : frameOf(step as Packet);
+    const { sent, verdict } = this.#world.inject(frame);
+    this.#timers.advance(step.t);
+    const where = step.op === "pkt" ? `${step.src}:${step.sport} ${step.flags ?? step.proto}` : step.desc;
+    const differences = [
+      ...(this.#datagrams.compare(frame, sent, step) ?? this.#compareOut(step, sent, verdict)),
+      ...this.#compareAfter(step),
+    ];
+    this.#check(differences.map((each) => `${where}: ${each}`));
+  }
+
+  #compareOut(step: (Packet | RawFrame) & Outcome, sent: readonly Uint8Array[], verdict: number): string[] {
+    const got = sent.map(describe).join(", ") || "nothing";
+    const told = `${got} (${VERDICT_NAMES[verdict]})`;
+    const { out } = step;
+    if (out?.startsWith("rs")) {
+      if (got !== out) return [`${told}, recorded ${out}`];
+      const hex = step.out_hex?.[0];
+      const difference = hex === undefined ? "" : compareForwarded(sent[0]!, hex);
+      return difference === "" ? [] : [`forwarded, but ${difference}`];
+    }
+    const byHost = out === "director:tcp-rst" || isHostsIcmp(step);
+    if (byHost && got === "nothing" && LEFT_ALONE.includes(verdict)) return [];
+    if (out === null) return got === "nothing" ? [] : [`${told}, recorded nothing`];
+    if (out.startsWith("director:icmp")) return this.#compareIcmp(out, step, sent, told);
+    return [`${told}, recorded ${out}`];
+  }
+
+  #compareIcmp(out: string, step: Outcome, sent: readonly Uint8Array[], told: string): string[] {
+    if (sent.length !== 1 || describe(sent[0]!) !== out) return [`${told}, recorded ${out}`];
+    const hex = step.out_hex?.[0];
+    const difference = hex === undefined ? "" : compareOwn(sent[0]!, hex);
+    return difference === "" ? [] : [`${out}, but ${difference}`];
+  }
+
+  /** The client's entry and the sums of counts after a packet. */
+  #compareAfter(step: (Packet | RawFrame) & Outcome): string[] {
+    if (step.op !== "pkt" || step.conn_after === undefined) return [];
+    const differences: string[] = [];
+    const rows = connectionsOf(this.#world)
+      .filter((row) => row.client === step.src && row.cport === step.sport)
+      .filter((row) => row.virtual === step.dst && row.vport === step.dport)
+      .sort((a, b) => b.expiresSeconds - a.expiresSeconds);
+    const want = step.conn_after;
+    const got = rows[0];
+    const gone = got === undefined || got.expiresSeconds === 0;
+    if (want === null ? !gone : want.expires > 0 || got !== undefined) {
+      const equal =
+        want !== null &&
+        got?.server === want.rs &&
+        got.state === want.state &&
+        Math.abs(got.expiresSeconds - want.expires) <= this.#slack;
+      if (!equal) {
+        const said = got === undefined ? "none" : `${got.server} ${got.state} ${got.expiresSeconds}`;
+        const told = want === null ? "none" : `${want.rs} ${want.state} ${want.expires}`;
+        differences.push(`entry ${said}, recorded ${told}`);
+      }
+    }
+    const servers = servicesOf(this.#world).flatMap((service) => service.servers);
+    const active = servers.reduce((sum, server) => sum + server.activeConns, 0);
+    const inactive = servers.reduce((sum, server) => sum + server.inactiveConns, 0);
+    if (active !== step.total_active || inactive !== step.total_inact) {
+      differences.push(`counts ${active} + ${inactive}, recorded ${step.total_active} + ${step.total_inact}`);
+    }
+    return differences;
+  }
+}
+
+/** ICMP that only the host's own stack sends: it has no such protocol, no such port, or answers a timestamp. */
+function isHostsIcmp(step: (Packet | RawFrame) & Outcome): boolean {
+  if (step.out === "director:icmp-3-2" || step.out === "director:icmp-14-0") return true;
+  return step.out === "director:icmp-3-3" && step.op === "pkt" && step.proto === "udp";
+}
+
+/** Scenarios that nobody can replay, and why. */
+function reasonAgainst(scenario: Scenario): string | undefined {
+  const random = scenario.steps.some((step) => step.op === "ipvsadm" && step.args.includes("twos"));
+  return random ? "twos draws lots; its distribution has a test of its own" : undefined;
+}
+
+export async function replayScenario(scenario: Scenario): Promise<Result> {
+  const reason = reasonAgainst(scenario);
+  if (reason !== undefined) return { decisions: 0, mismatches: [], notCovered: reason };
+  return new Replay(scenario).run(scenario.steps);
+}

@@ -1,0 +1,129 @@
+/**
+ * The recordings' fixed world around the real thing: a region, the commands over it, one shard with its ring, and the
+ * scenario's clock.
+ */
+import { attachCommands, type Commands } from "../../src/control/commands.ts";
+import { Shard } from "../../src/dataplane/shard.ts";
+import { VERDICTS } from "../../src/dataplane/verdict.ts";
+import { registerBuiltIn } from "../../src/schedulers/built-in.ts";
+import { findScheduler } from "../../src/schedulers/registry.ts";
+import { TICK } from "../../src/table/connections.ts";
+import { beginChange, endChange } from "../../src/table/generation.ts";
+import { NeighbourState } from "../../src/table/neighbours.ts";
+import { PLACE_VIPS } from "../../src/table/place.ts";
+import { createRegion, Header, type Region, regionBytes } from "../../src/table/region.ts";
+import { Setting } from "../../src/table/settings.ts";
+import { parseAddress, parseIpv4, parseMac, type Words } from "../../src/wire/address.ts";
+import { OneFrameRing } from "./ring.ts";
+
+export const DIRECTOR_MAC = parseMac("02:00:00:00:00:01")!;
+export const GATEWAY_MAC = parseMac("02:00:00:00:00:fe")!;
+const SERVERS = 10;
+const VIPS = ["10.0.0.100", "10.0.0.101", "2001:db8::100"];
+const DIP = "10.0.0.1";
+const DIP6 = "2001:db8::1";
+
+const SIZES = {
+  shards: 1,
+  services: 64,
+  destinations: 512,
+  connections: 4096,
+  templates: 4096,
+  neighbours: 64,
+};
+/** A moment after the machine's start; not 0, which tables take for "never". */
+const BEGIN = 1_000_000;
+
+/** The last byte of a real server's MAC is its number. */
+export function serverMac(n: number): { hi: number; lo: number } {
+  return { hi: DIRECTOR_MAC.hi, lo: 0x0000_0100 + n };
+}
+
+export class World {
+  readonly region: Region;
+  readonly commands: Commands;
+  readonly shard: Shard;
+  readonly ring = new OneFrameRing();
+  /** Scenario seconds. */
+  t = 0;
+
+  constructor(kernel: string) {
+    registerBuiltIn();
+    this.region = createRegion(new ArrayBuffer(regionBytes(SIZES)), SIZES, 0x5eed, BEGIN / TICK);
+    setUp(this.region, kernel);
+    this.commands = attachCommands(this.region, {
+      now: () => this.now,
+      addresses: { isLocal, isBroadcast: (a) => a[3] === parseIpv4("10.0.0.255") },
+      // The recorded kernels were built without CONFIG_IP_VS_TWOS.
+      schedulers: (name) => (name === "twos" ? undefined : findScheduler(name)),
+      info: { size: 4096 },
+    });
+    this.shard = new Shard(this.region, 0, this.ring);
+    this.shard.turn(this.now);
+  }
+
+  /** Milliseconds of the director's clock. */
+  get now(): number {
+    return BEGIN + Math.round(this.t * 1000);
+  }
+
+  /** Lets time pass, with what happens once a second. */
+  advance(t: number): void {
+    while (this.t < t) {
+      this.t = Math.min(t, Math.floor(this.t) + 1);
+      this.shard.turn(this.now);
+      this.commands.sweep(this.now);
+    }
+  }
+
+  /** One frame through the data path: what was sent, and the verdict's number. */
+  inject(frame: Uint8Array): { sent: Uint8Array[]; verdict: number } {
+    const { verdict } = this.region.shards[0]!.counters;
+    const before = verdict.slice(0, VERDICTS);
+    this.ring.take();
+    this.ring.offer(frame);
+    this.shard.turn(this.now);
+    // Frames that waited for this one take part in the next burst.
+    this.shard.turn(this.now);
+    return { sent: this.ring.take(), verdict: before.findIndex((count, v) => verdict[v]! > count) };
+  }
+}
+
+function isLocal(address: Words): boolean {
+  return [DIP, DIP6, ...VIPS].some((text) => parseAddress(text)!.every((word, w) => word === address[w]));
+}
+
+function setUp(region: Region, kernel: string): void {
+  const { settings, place, header } = region;
+  beginChange(header, Header.Generation);
+  settings[Setting.mac_hi] = DIRECTOR_MAC.hi;
+  settings[Setting.mac_lo] = DIRECTOR_MAC.lo;
+  settings[Setting.dip] = parseIpv4(DIP)!;
+  settings[Setting.ttl] = 1;
+  settings[Setting.icmp_msgs_per_sec] = 0;
+  settings[Setting.icmp_ratelimit] = 0;
+  if (kernel === "6.1.176") {
+    settings[Setting.overhead_257] = 0;
+    settings[Setting.overload_on_edit] = 0;
+  }
+  for (const [i, vip] of VIPS.entries()) place.vips.set(parseAddress(vip)!, i * 4);
+  place.counts[PLACE_VIPS] = VIPS.length;
+  setNeighbours(region);
+  endChange(header, Header.Generation);
+}
+
+/** Static neighbours: rs3 is 10.0.0.13 and 2001:db8::13. */
+function setNeighbours(region: Region): void {
+  const { neighbours, header } = region;
+  let row = 0;
+  for (let n = 1; n <= SERVERS; n++) {
+    for (const address of [`10.0.0.${10 + n}`, `2001:db8::${10 + n}`]) {
+      neighbours.address.set(parseAddress(address)!, row * 4);
+      neighbours.macHi[row] = serverMac(n).hi;
+      neighbours.macLo[row] = serverMac(n).lo;
+      neighbours.state[row] = NeighbourState.Permanent;
+      row++;
+    }
+  }
+  header[Header.NeighbourGeneration]! += 2;
+}
