@@ -2,7 +2,7 @@
  * The sole loader of the C addon (native/README.md says what each function is: one system call, or a tight group).
  * Everything throws NativeError but the hot functions (`sendMessages`, `receiveMessages`), which return -errno.
  */
-import { closeSync, existsSync, fstatSync, ftruncateSync, openSync } from "node:fs";
+import { closeSync, constants, existsSync, fstatSync, ftruncateSync, openSync } from "node:fs";
 import { createRequire } from "node:module";
 import { fileURLToPath } from "node:url";
 
@@ -190,28 +190,42 @@ export class Watch {
 
 export interface MappedFile {
   readonly memory: ArrayBuffer;
-  /** Keeps the lock for as long as it is open; the mapping itself outlives it. */
+  /** Holds the lock for as long as it is open; the mapping needs it no more. */
   readonly fd: number;
 }
 
 /**
  * Maps a file shared with every other thread and process that maps it. With `create` it is made when missing, and
  * grown with zeros to `bytes`; without, it must be that long already (EOVERFLOW). With `lock`, EAGAIN when another
- * process has it. Map it again in another thread by `native().mapShared(fd, bytes, 0)`.
+ * holds it. Another thread of this process maps the same file, whatever its name is by then, by
+ * `mapOpenFile(fd, bytes)`.
  */
 export function mapFile(
   path: string,
   bytes: number,
   options: { create: boolean; lock: boolean },
 ): MappedFile {
-  // Not "w+", which would empty it, and not "a+", which would ignore where we write.
-  const fd = openSync(path, options.create ? 0o102 /* O_RDWR | O_CREAT */ : "r+", 0o600);
+  // Not "w+", which would empty it.
+  const fd = openSync(path, options.create ? constants.O_RDWR | constants.O_CREAT : "r+", 0o600);
   try {
     if (options.lock) native().lock(fd);
     if (options.create && fstatSync(fd).size < bytes) ftruncateSync(fd, bytes);
-    return { memory: native().mapShared(fd, bytes, 0), fd };
+    return { memory: mapOpenFile(fd, bytes), fd };
   } catch (error) {
     closeSync(fd);
     throw error;
+  }
+}
+
+/**
+ * Maps the file that `fd` has open. Not by `fd` itself: a mapping keeps its open file alive, and the lock with it, for
+ * as long as the memory has not been collected.
+ */
+export function mapOpenFile(fd: number, bytes: number): ArrayBuffer {
+  const own = openSync(`/proc/self/fd/${fd}`, "r+");
+  try {
+    return native().mapShared(own, bytes, 0);
+  } finally {
+    closeSync(own);
   }
 }

@@ -77,6 +77,8 @@ const BIG_SLOT = 131_072;
 const SLOTS = 4096;
 /** 32 MiB of kernel memory a shard; a burst is 64. */
 const BIG_SLOTS = 256;
+/** The kernel would try to give more, and kill other processes for it: this memory is never swapped out. */
+const RING_LIMIT = 512 * 1024 * 1024;
 
 const COPY_BUFFER = 16 * 1024 * 1024;
 /** With less than this granted (it counts buffers' true sizes) too many super-frames lose their copy. */
@@ -107,7 +109,12 @@ function growBuffer(fd: number, force: number, plain: number, bytes: number): nu
   return granted[0]!;
 }
 
-function geometry(options: PacketSocketOptions, mtu: number, granted: number) {
+/** How the ring is cut, by what the socket's buffer was granted; exported for its test. */
+export function chooseSlots(
+  options: Pick<PacketSocketOptions, "slots" | "slotBytes" | "superFrames">,
+  mtu: number,
+  granted: number,
+): { copies: boolean; slotBytes: number; slots: number } {
   const wish = options.superFrames ?? "auto";
   const copies = wish === "copy" || (wish === "auto" && granted >= COPY_BUFFER_ENOUGH);
   const slotBytes = options.slotBytes ?? (copies ? slotFor(mtu) : BIG_SLOT);
@@ -115,6 +122,8 @@ function geometry(options: PacketSocketOptions, mtu: number, granted: number) {
     throw new RangeError(`slotBytes must be a power of two from ${MIN_SLOT} on, not ${slotBytes}`);
   // As many bytes as the usual ring, within bounds: jumbo slots must not ask for 64 MiB unasked.
   const slots = options.slots ?? (copies ? Math.max(512, (SLOTS * MIN_SLOT) / slotBytes) : BIG_SLOTS);
+  if (slots * slotBytes > RING_LIMIT)
+    throw new RangeError(`a ring of ${slots} slots of ${slotBytes} bytes is more than ${RING_LIMIT} bytes`);
   return { copies, slotBytes, slots };
 }
 
@@ -133,7 +142,7 @@ function openReceiver(options: PacketSocketOptions, index: number, mtu: number) 
   try {
     const granted =
       options.superFrames === "slots" ? 0 : growBuffer(rx, SO_RCVBUFFORCE, SO_RCVBUF, COPY_BUFFER);
-    const shape = geometry(options, mtu, granted);
+    const shape = chooseSlots(options, mtu, granted);
     addon.setOption(rx, SOL_PACKET, PACKET_VERSION, TPACKET_V2);
     addon.setOption(rx, SOL_PACKET, PACKET_RESERVE, RESERVE);
     addon.setOption(rx, SOL_PACKET, PACKET_VNET_HDR, 1); // before the ring: it moves the frames

@@ -63,6 +63,3 @@ export interface Ring {
 
   close(): void;
 }
-
-/** The most headroom a ring has. Rings in plain memory leave as much free before each frame, so that IP is aligned. */
-export const METADATA = 10;
