@@ -21,7 +21,7 @@ import {
   WORD_BY_NAME,
   WORDS,
 } from "./ipvsadm-options.ts";
-import { Popt, type PoptError, type PoptFound } from "./popt.ts";
+import { Popt, type PoptError, type PoptFound, PoptTable } from "./popt.ts";
 
 /** Exit codes of ipvsadm: a word it refuses itself, and a word popt or the kernel refuses. */
 export const EXIT_USAGE = 2;
@@ -42,6 +42,8 @@ export class UsageError extends Error {
 }
 
 export const TRY_HELP = "Try `ipvsadm -h' or 'ipvsadm --help' for more information.";
+
+const TABLE = new PoptTable<string>(WORDS);
 
 const DEFAULT_SCHEDULER = "wlc";
 const DEFAULT_PERSISTENCE = 360;
@@ -111,7 +113,7 @@ function newDraft(): Draft {
  */
 export function parseIpvsadm(argv: readonly string[], lookup: NameLookup): IpvsadmCommand {
   if (argv.length === 0) return { kind: "list", what: "services", format: PLAIN_FORMAT };
-  const popt = new Popt<string>(argv, WORDS.map(spelling));
+  const popt = new Popt<string>(argv, TABLE);
   const first = popt.next();
   const command = first === null || "problem" in first ? undefined : commandOf(first);
   if (first === null || "problem" in first || command === undefined) {
@@ -145,16 +147,6 @@ export function parseIpvsadm(argv: readonly string[], lookup: NameLookup): Ipvsa
 }
 
 export const PLAIN_FORMAT: ListFormat = { numeric: false, columns: "plain", exact: false, nosort: false };
-
-function spelling(word: (typeof WORDS)[number]): {
-  name: string;
-  long: string;
-  takes: (typeof word)["takes"];
-  short?: string;
-} {
-  const base = { name: word.name, long: word.name, takes: word.takes };
-  return word.short === undefined ? base : { ...base, short: word.short };
-}
 
 function commandOf(found: PoptFound<string>): CommandName | undefined {
   return WORD_BY_NAME.get(found.name)?.command;

@@ -30,22 +30,31 @@ export interface PoptError {
   word: string;
 }
 
+/** Options by their spellings, to be made once for many command lines. */
+export class PoptTable<Name extends string> {
+  readonly short = new Map<string, PoptOption<Name>>();
+  readonly long = new Map<string, PoptOption<Name>>();
+
+  constructor(options: Iterable<PoptOption<Name>>) {
+    for (const option of options) {
+      this.long.set(option.name, option);
+      if (option.short !== undefined) this.short.set(option.short, option);
+    }
+  }
+}
+
 export class Popt<Name extends string> {
   readonly #words: readonly string[];
-  readonly #short = new Map<string, PoptOption<Name>>();
-  readonly #long = new Map<string, PoptOption<Name>>();
+  readonly #table: PoptTable<Name>;
   readonly #plain: string[] = [];
   #at = 0;
   /** What is left of a word of short options, "" if none. */
   #rest = "";
   #onlyPlain = false;
 
-  constructor(words: readonly string[], options: Iterable<PoptOption<Name> & { long?: string }>) {
+  constructor(words: readonly string[], table: PoptTable<Name>) {
     this.#words = words;
-    for (const option of options) {
-      this.#long.set(option.long ?? option.name, option);
-      if (option.short !== undefined) this.#short.set(option.short, option);
-    }
+    this.#table = table;
   }
 
   /** The next option, an error, or null at the end; plain arguments met on the way are kept for `plain`. */
@@ -74,7 +83,7 @@ export class Popt<Name extends string> {
 
   #nextLong(word: string): PoptFound<Name> | PoptError {
     const equals = word.indexOf("=", 2);
-    const option = this.#long.get(equals < 0 ? word.slice(2) : word.slice(2, equals));
+    const option = this.#table.long.get(equals < 0 ? word.slice(2) : word.slice(2, equals));
     if (option === undefined) return { problem: "unknown option", word };
     return this.#withArgument(option, word, equals < 0 ? null : word.slice(equals + 1));
   }
@@ -82,7 +91,7 @@ export class Popt<Name extends string> {
   #nextShort(): PoptFound<Name> | PoptError {
     const word = this.#words[this.#at - 1]!;
     const letter = String.fromCodePoint(this.#rest.codePointAt(0)!);
-    const option = this.#short.get(letter);
+    const option = this.#table.short.get(letter);
     if (option === undefined) return { problem: "unknown option", word };
     const rest = this.#rest.slice(letter.length);
     this.#rest = "";

@@ -52,7 +52,9 @@ for (const file of readdirSync(FOLDER)) {
         const refused = step.stdin?.match(NOT_OURS)?.length ?? 0;
         if (refused > 0) {
           expect(printed.rc).toBe(2);
-          expect(printed.stderr.match(/^dr-director forwards by direct routing only: /gm)).toHaveLength(refused);
+          expect(printed.stderr.match(/^dr-director forwards by direct routing only: /gm)).toHaveLength(
+            refused,
+          );
           return;
         }
         // a kernel's own order depends on a secret: only where ours is the same, the order of services is too

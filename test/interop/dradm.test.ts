@@ -24,11 +24,19 @@ interface Ended {
   stderr: string;
 }
 
-function run(program: string, argv: string[], given: { stdin?: string | Buffer; env?: NodeJS.ProcessEnv } = {}): Promise<Ended> {
+function run(
+  program: string,
+  argv: string[],
+  given: { stdin?: string | Buffer; env?: NodeJS.ProcessEnv } = {},
+): Promise<Ended> {
   return shell(process.execPath, [join(ROOT, `dist/cli/${program}.js`), ...argv], given);
 }
 
-function shell(program: string, argv: string[], given: { stdin?: string | Buffer; env?: NodeJS.ProcessEnv } = {}): Promise<Ended> {
+function shell(
+  program: string,
+  argv: string[],
+  given: { stdin?: string | Buffer; env?: NodeJS.ProcessEnv } = {},
+): Promise<Ended> {
   const child = spawn(program, argv, { env: { ...process.env, DR_DIRECTOR_SOCKET: socket, ...given.env } });
   const ended: Ended = { rc: null, stdout: "", stderr: "" };
   child.stdout.setEncoding("utf8").on("data", (text) => (ended.stdout += text));
@@ -67,8 +75,14 @@ describe("dradm, as typed", () => {
   beforeEach(() => listen(newCommands()));
 
   it("does what ipvsadm's examples do", async () => {
-    expect(await run("dradm", ["-A", "-t", "192.168.10.100:80", "-s", "wlc"])).toEqual({ rc: 0, stdout: "", stderr: "" });
-    expect((await run("dradm", ["-a", "-t", "192.168.10.100:80", "-r", "192.168.10.11", "-g", "-w", "2"])).rc).toBe(0);
+    expect(await run("dradm", ["-A", "-t", "192.168.10.100:80", "-s", "wlc"])).toEqual({
+      rc: 0,
+      stdout: "",
+      stderr: "",
+    });
+    expect(
+      (await run("dradm", ["-a", "-t", "192.168.10.100:80", "-r", "192.168.10.11", "-g", "-w", "2"])).rc,
+    ).toBe(0);
     const listed = await run("dradm", ["-L", "-n", "--stats"]);
     expect(listed.stdout).toBe(
       "IP Virtual Server version 1.2.1 (size=4096)\n" +
@@ -102,7 +116,8 @@ describe("dradm, as typed", () => {
   });
 
   it("saves and restores, names and numbers, and skips comments", async () => {
-    const rules = "-A -t 127.0.0.1:80 -s rr\n-a -t 127.0.0.1:80 -r 127.0.0.1:80 -g -w 1\n-A -f 3 -s sh -p 50 -b sh-port\n";
+    const rules =
+      "-A -t 127.0.0.1:80 -s rr\n-a -t 127.0.0.1:80 -r 127.0.0.1:80 -g -w 1\n-A -f 3 -s sh -p 50 -b sh-port\n";
     const restored = await run("dradm-restore", [], { stdin: `# mine\n${rules}` });
     expect(restored).toEqual({ rc: 0, stdout: "", stderr: "" });
     expect((await run("dradm-save", ["-n"])).stdout).toBe(rules);
@@ -121,7 +136,12 @@ describe("dradm, as typed", () => {
 
   it("answers bytes that are no text with a complaint", async () => {
     const dradm = `${process.execPath} ${ROOT}dist/cli/dradm.js`;
-    for (const argv of ["-A -t $(printf '\\377\\376'):80", "$(printf '\\377')", "-A -t 1.1.1.1:$(printf '\\200')", "-A -f $(printf '\\300\\200')"]) {
+    for (const argv of [
+      "-A -t $(printf '\\377\\376'):80",
+      "$(printf '\\377')",
+      "-A -t 1.1.1.1:$(printf '\\200')",
+      "-A -f $(printf '\\300\\200')",
+    ]) {
       const { rc, stderr } = await shell("sh", ["-c", `${dradm} ${argv}`]);
       expect([2, 255]).toContain(rc);
       expect(stderr).toMatch(/^.+\n$/);
@@ -154,11 +174,19 @@ describe("a director that is not there or not well", () => {
   });
 
   it.each<[string, RequestListener, RegExp]>([
-    ["breaks off", (_, response) => {
-      response.write('{"kind":"services","info":{"version":"1.2.1","size":1}}\n');
-      setTimeout(() => response.destroy(), 20);
-    }, /aborted|broke off/],
-    ["ends too early", (_, response) => response.end('{"kind":"services","info":{"version":"1.2.1","size":1}}\n'), /broke off/],
+    [
+      "breaks off",
+      (_, response) => {
+        response.write('{"kind":"services","info":{"version":"1.2.1","size":1}}\n');
+        setTimeout(() => response.destroy(), 20);
+      },
+      /aborted|broke off/,
+    ],
+    [
+      "ends too early",
+      (_, response) => response.end('{"kind":"services","info":{"version":"1.2.1","size":1}}\n'),
+      /broke off/,
+    ],
     ["says nothing", (_, response) => response.end(), /broke off|no listing/],
     ["talks of something else", (_, response) => response.end("<html>hello</html>\n"), /JSON|token/],
     ["fails", (_, response) => response.writeHead(500).end("out of cheese"), /500: out of cheese/],
@@ -175,7 +203,14 @@ describe("a director that is not there or not well", () => {
 describe("much", () => {
   const SERVICES = 2000;
   const SERVERS = 50;
-  const sizes = { shards: 1, services: 2048, destinations: 131_072, connections: 64, templates: 64, neighbours: 131_072 };
+  const sizes = {
+    shards: 1,
+    services: 2048,
+    destinations: 131_072,
+    connections: 64,
+    templates: 64,
+    neighbours: 131_072,
+  };
 
   it("is loaded in under a tenth of one call each, and listed", { timeout: 120_000 }, async () => {
     const region = createRegion(new ArrayBuffer(regionBytes(sizes)), sizes, 1, 0);
@@ -185,7 +220,8 @@ describe("much", () => {
     for (let s = 0; s < SERVICES; s++) {
       const service = `10.1.${s >> 8}.${s & 255}:80`;
       rules += `-A -t ${service} -s wrr\n`;
-      for (let d = 0; d < SERVERS; d++) rules += `-a -t ${service} -r 10.2.${s >> 8}.${d}:80 -g -w ${d + 1}\n`;
+      for (let d = 0; d < SERVERS; d++)
+        rules += `-a -t ${service} -r 10.2.${s >> 8}.${d}:80 -g -w ${d + 1}\n`;
     }
     let from = performance.now();
     const few = 10;
@@ -198,9 +234,13 @@ describe("much", () => {
     expect(loaded).toBeLessThan((each * SERVICES * (SERVERS + 1)) / 10);
     from = performance.now();
     const saved = await run("dradm", ["-Sn"]);
-    console.log(`one call ${each.toFixed(0)} ms, ${SERVICES}x${SERVERS} loaded in ${loaded.toFixed(0)} ms, saved in ${(performance.now() - from).toFixed(0)} ms`);
+    console.log(
+      `one call ${each.toFixed(0)} ms, ${SERVICES}x${SERVERS} loaded in ${loaded.toFixed(0)} ms, saved in ${(performance.now() - from).toFixed(0)} ms`,
+    );
     expect(saved.stdout).toBe(rules);
-    expect((await run("dradm", ["-Ln", "--stats"])).stdout.split("\n")).toHaveLength(SERVICES * (SERVERS + 1) + 4);
+    expect((await run("dradm", ["-Ln", "--stats"])).stdout.split("\n")).toHaveLength(
+      SERVICES * (SERVERS + 1) + 4,
+    );
   });
 
   it("connections are listed in little memory", { timeout: 120_000 }, async () => {
@@ -208,10 +248,22 @@ describe("much", () => {
     function* connections(): Generator<ConnectionListing> {
       for (let i = 0; i < rows; i++) {
         const client = `10.${(i >> 16) & 255}.${(i >> 8) & 255}.${i & 255}`;
-        yield { protocol: "TCP", expiresSeconds: i % 900, state: "ESTABLISHED", client, cport: 1024, virtual: "10.0.0.100", vport: 80, server: "10.0.0.11", rport: 80 };
+        yield {
+          protocol: "TCP",
+          expiresSeconds: i % 900,
+          state: "ESTABLISHED",
+          client,
+          cport: 1024,
+          virtual: "10.0.0.100",
+          vport: 80,
+          server: "10.0.0.11",
+          rport: 80,
+        };
       }
     }
-    await listen({ execute: () => ({ ok: true, listing: { kind: "connections", connections: connections() } }) });
+    await listen({
+      execute: () => ({ ok: true, listing: { kind: "connections", connections: connections() } }),
+    });
     const line = `${process.execPath} --max-old-space-size=40 ${ROOT}dist/cli/dradm.js -Lnc | wc -l`;
     expect(await shell("sh", ["-c", line])).toEqual({ rc: 0, stdout: `${rows + 2}\n`, stderr: "" });
   });
