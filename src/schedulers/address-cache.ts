@@ -18,10 +18,8 @@ const MANY = 16_384;
 const MOST = 65_536;
 
 export class AddressCache {
-  /** What is remembered, one number a row; what it means is its owner's affair. */
-  value: Int32Array;
-  /** When the value was changed last, for its owner, in ms. */
-  changed: Float64Array;
+  #value: Int32Array;
+  #changed: Float64Array;
   #words: Int32Array;
   #used: Float64Array;
   /** Next row of the bucket's chain or of the free list, + 1. */
@@ -39,8 +37,8 @@ export class AddressCache {
   /** @param release told of a row that goes, before it is gone */
   constructor(release: (row: number) => void) {
     const capacity = 64;
-    this.value = new Int32Array(capacity);
-    this.changed = new Float64Array(capacity);
+    this.#value = new Int32Array(capacity);
+    this.#changed = new Float64Array(capacity);
     this.#words = new Int32Array(capacity * 4);
     this.#used = new Float64Array(capacity);
     this.#next = new Int32Array(capacity);
@@ -51,6 +49,21 @@ export class AddressCache {
 
   get length(): number {
     return this.#length;
+  }
+
+  /** What is remembered in a row: a number that means what its owner wants, 0 at first. */
+  value(row: number): number {
+    return this.#value[row]!;
+  }
+
+  /** When it was set last, in ms. */
+  changed(row: number): number {
+    return this.#changed[row]!;
+  }
+
+  set(row: number, value: number, now: number): void {
+    this.#value[row] = value;
+    this.#changed[row] = now;
   }
 
   /** The row of the four words at `at`, marked as used now; NONE when there is none. */
@@ -68,8 +81,7 @@ export class AddressCache {
     if (this.#length === MOST) this.#evict();
     const row = this.#take();
     for (let w = 0; w < 4; w++) this.#words[row * 4 + w] = words[at + w]!;
-    this.value[row] = 0;
-    this.changed[row] = now;
+    this.set(row, 0, now);
     this.#used[row] = now;
     this.#live[row] = 1;
     this.#length++;
@@ -132,19 +144,19 @@ export class AddressCache {
       this.#free = this.#next[row]!;
       return row;
     }
-    if (this.#high === this.value.length) this.#grow();
+    if (this.#high === this.#value.length) this.#grow();
     return this.#high++;
   }
 
   /** Twice the rows and buckets: so rarely that it may allocate. */
   #grow(): void {
-    const capacity = this.value.length * 2;
+    const capacity = this.#value.length * 2;
     const longer = <T extends Int32Array | Float64Array | Uint8Array>(column: T, to: T): T => {
       to.set(column);
       return to;
     };
-    this.value = longer(this.value, new Int32Array(capacity));
-    this.changed = longer(this.changed, new Float64Array(capacity));
+    this.#value = longer(this.#value, new Int32Array(capacity));
+    this.#changed = longer(this.#changed, new Float64Array(capacity));
     this.#words = longer(this.#words, new Int32Array(capacity * 4));
     this.#used = longer(this.#used, new Float64Array(capacity));
     this.#next = longer(this.#next, new Int32Array(capacity));

@@ -26,13 +26,13 @@ export const lblc: Scheduler = {
     cache.expire(flow.now, service.region.settings[Setting.lblc_expiration]! * 1000);
     let entry = cache.find(flow.words, FLOW_VIRTUAL, flow.now);
     if (entry !== NONE) {
-      const d = servers.row[cache.value[entry]!]!;
+      const d = servers.row[cache.value(entry)]!;
       if (d !== NONE && service.weight(d) > 0 && !betterElsewhere(service, d)) return d;
     }
     const least = leastLoaded(service);
     if (least === NO_DESTINATION) return NO_DESTINATION;
     if (entry === NONE) entry = cache.insert(flow.words, FLOW_VIRTUAL, flow.now);
-    cache.value[entry] = servers.number(least);
+    cache.set(entry, servers.number(least), flow.now);
     return least;
   },
 };

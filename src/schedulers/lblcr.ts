@@ -16,7 +16,7 @@ import type { ServiceView } from "./service-view.ts";
 class Sets extends Locality {
   readonly sets = new ServerSets();
   /** Its values are sets. */
-  readonly cache: AddressCache = new AddressCache((row) => this.sets.free(this.cache.value[row]!));
+  readonly cache: AddressCache = new AddressCache((row) => this.sets.free(this.cache.value(row)));
 }
 
 /** The set's least loaded available server for its weight, the one that joined last leading. */
@@ -59,13 +59,12 @@ function mostOf(service: ServiceView, { sets, servers }: Sets, set: number): num
 
 function shrink(service: ServiceView, plan: Sets, entry: number, now: number): void {
   const { cache, sets } = plan;
-  const set = cache.value[entry]!;
+  const set = cache.value(entry);
   const lifetime = service.region.settings[Setting.lblcr_expiration]! * 1000;
-  if (sets.after(set) === 0 || now <= cache.changed[entry]! + lifetime) return;
+  if (sets.after(set) === 0 || now <= cache.changed(entry) + lifetime) return;
   const most = mostOf(service, plan, set);
   if (most === NONE) return;
-  cache.value[entry] = sets.without(set, most);
-  cache.changed[entry] = now;
+  cache.set(entry, sets.without(set, most), now);
 }
 
 export const lblcr: Scheduler = {
@@ -79,7 +78,7 @@ export const lblcr: Scheduler = {
     cache.expire(flow.now, service.region.settings[Setting.lblcr_expiration]! * 1000);
     let entry = cache.find(flow.words, FLOW_VIRTUAL, flow.now);
     if (entry !== NONE) {
-      const d = leastOf(service, plan, cache.value[entry]!);
+      const d = leastOf(service, plan, cache.value(entry));
       shrink(service, plan, entry, flow.now);
       if (d !== NO_DESTINATION && !betterElsewhere(service, d)) return d;
     }
@@ -87,11 +86,8 @@ export const lblcr: Scheduler = {
     if (least === NO_DESTINATION) return NO_DESTINATION;
     if (entry === NONE) entry = cache.insert(flow.words, FLOW_VIRTUAL, flow.now);
     const server = servers.number(least);
-    const set = cache.value[entry]!;
-    if (!sets.has(set, server)) {
-      cache.value[entry] = sets.with(set, server);
-      cache.changed[entry] = flow.now;
-    }
+    const set = cache.value(entry);
+    if (!sets.has(set, server)) cache.set(entry, sets.with(set, server), flow.now);
     return least;
   },
 };

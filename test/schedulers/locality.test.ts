@@ -1,0 +1,212 @@
+import { beforeEach, describe, expect, it } from "vitest";
+import { AddressCache } from "../../src/schedulers/address-cache.ts";
+import { NO_DESTINATION } from "../../src/schedulers/scheduler.ts";
+import { Life } from "../../src/table/destinations.ts";
+import { NONE } from "../../src/table/services.ts";
+import { Setting } from "../../src/table/settings.ts";
+import { Bench, flow, v4 } from "./bench.ts";
+
+const CLIENT = v4(0x0a010001);
+const MINUTE = 60_000;
+const DAY = 24 * 60 * MINUTE;
+
+/** A new connection to 198.51.100.`n`, at `now` ms. */
+function to(bench: Bench, n: number, now = 0, shard = 0): number {
+  return bench.schedule(flow(CLIENT, v4(0xc6336400 + n), 4, 10_000, now), shard);
+}
+
+describe.each(["lblc", "lblcr"])("%s", (name) => {
+  let bench: Bench;
+  let rs1: number;
+  let rs2: number;
+  let rs3: number;
+  beforeEach(() => {
+    bench = new Bench(name);
+    [rs1, rs2, rs3] = [1, 2, 3].map((n) => bench.add(v4(0x0a00000a + n), 10)) as [number, number, number];
+  });
+
+  it("leaves an address with its server although others are less loaded", () => {
+    expect(to(bench, 1)).toBe(rs3);
+    bench.count(rs3, 10, 0);
+    expect(to(bench, 1)).toBe(rs3);
+    expect(to(bench, 2)).toBe(rs2);
+  });
+
+  it("lets the least loaded take over when the server has more than its weight and another less than half", () => {
+    expect(to(bench, 1)).toBe(rs3);
+    bench.count(rs3, 11, 0);
+    bench.count(rs2, 5, 0);
+    bench.count(rs1, 5, 0);
+    expect(to(bench, 1)).toBe(rs3);
+    bench.count(rs1, -1, 0);
+    expect(to(bench, 1)).toBe(rs1);
+  });
+
+  it("finds the server again after it was deleted and added, even in another row", () => {
+    expect(to(bench, 1)).toBe(rs3);
+    expect(to(bench, 2)).toBe(rs3);
+    bench.remove(rs3);
+    // Its row is given to a stranger, who must not inherit the addresses.
+    const { destinations } = bench.region;
+    destinations.life[rs3] = Life.Free;
+    const stranger = bench.add(v4(0x0a000063), 10);
+    expect(stranger).toBe(rs3);
+    bench.count(stranger, 3, 0);
+    const again = bench.add(v4(0x0a00000d), 10);
+    expect(again).not.toBe(rs3);
+    bench.count(again, 2, 0);
+    expect(to(bench, 1)).toBe(again);
+    expect(to(bench, 3)).not.toBe(stranger);
+  });
+
+  it("schedules anew while the server is quiesced", () => {
+    expect(to(bench, 1)).toBe(rs3);
+    bench.edit(rs3, 0);
+    expect(to(bench, 1)).toBe(rs2);
+    expect(to(bench, 9)).toBe(rs2);
+    for (const d of [rs1, rs2]) bench.edit(d, 0);
+    expect(to(bench, 1)).toBe(NO_DESTINATION);
+    expect(to(bench, 10)).toBe(NO_DESTINATION);
+  });
+
+  it("forgets when the service gets its scheduler anew, not when its servers change", () => {
+    expect(to(bench, 1)).toBe(rs3);
+    bench.count(rs3, 2, 0);
+    bench.edit(rs1, 9);
+    bench.add(v4(0x0a000014), 1);
+    bench.remove(rs2);
+    expect(to(bench, 1)).toBe(rs3);
+    bench.bind();
+    expect(to(bench, 1)).not.toBe(rs3);
+  });
+
+  it("forgets an address that was not used for the lifetime, at the next half-hourly look", () => {
+    expect(to(bench, 1)).toBe(rs3);
+    expect(to(bench, 2)).toBe(rs3);
+    bench.count(rs3, 2, 0);
+    expect(to(bench, 1, DAY - MINUTE)).toBe(rs3);
+    // Address 1 was used, 2 was not.
+    expect(to(bench, 1, DAY + 31 * MINUTE)).toBe(rs3);
+    expect(to(bench, 2, DAY + 31 * MINUTE)).toBe(rs2);
+  });
+
+  it("takes the lifetime from the kernel's sysctl", () => {
+    const setting = name === "lblc" ? Setting.lblc_expiration : Setting.lblcr_expiration;
+    bench.region.settings[setting] = 60;
+    expect(to(bench, 1)).toBe(rs3);
+    bench.count(rs3, 2, 0);
+    expect(to(bench, 2, 29 * MINUTE)).toBe(rs2);
+    expect(to(bench, 1, 31 * MINUTE)).toBe(rs2);
+  });
+
+  it("begins anew when thousands of deleted servers have gathered", () => {
+    expect(to(bench, 1)).toBe(rs3);
+    bench.count(rs3, 2, 0);
+    for (let i = 0; i < 4100; i++) {
+      const d = bench.add(v4(0x0b000000 + i), 0);
+      bench.remove(d);
+      bench.region.destinations.life[d] = Life.Free;
+    }
+    expect(to(bench, 1)).not.toBe(rs3);
+  });
+});
+
+describe("lblc", () => {
+  it("regards no threshold: an address stays with its server though it is overloaded", () => {
+    const bench = new Bench("lblc");
+    const [, rs2] = [1, 2].map((n) => bench.add(v4(0x0a00000a + n), 10)) as [number, number];
+    expect(to(bench, 1)).toBe(rs2);
+    bench.region.destinations.overload[rs2] = 1;
+    expect(to(bench, 1)).toBe(rs2);
+    expect(to(bench, 2)).not.toBe(rs2);
+  });
+});
+
+describe("lblcr", () => {
+  let bench: Bench;
+  let rs1: number;
+  let rs2: number;
+  beforeEach(() => {
+    bench = new Bench("lblcr");
+    [rs1, rs2] = [1, 2].map((n) => bench.add(v4(0x0a00000a + n), 10)) as [number, number];
+    // Both join the set of address 1.
+    expect(to(bench, 1)).toBe(rs2);
+    bench.count(rs2, 11, 0);
+    expect(to(bench, 1)).toBe(rs1);
+    bench.count(rs2, -11, 0);
+  });
+
+  it("goes to the least loaded of the set, the one that joined last of equals", () => {
+    expect(to(bench, 1)).toBe(rs1);
+    bench.count(rs1, 1, 0);
+    expect(to(bench, 1)).toBe(rs2);
+    const rs3 = bench.add(v4(0x0a00000d), 1000);
+    expect(to(bench, 1)).toBe(rs2);
+    expect(to(bench, 2)).toBe(rs3);
+  });
+
+  it("passes over an overloaded one of the set", () => {
+    bench.region.destinations.overload[rs1] = 1;
+    expect(to(bench, 1)).toBe(rs2);
+  });
+
+  it("takes the most loaded out of a set that was not changed for a day, and no more for a day", () => {
+    bench.count(rs1, 3, 0);
+    const use = (now: number): number => to(bench, 1, now);
+    for (let hour = 1; hour <= 24; hour++) expect(use(hour * 60 * MINUTE)).toBe(rs2);
+    bench.count(rs2, 5, 0);
+    // rs1 is the least loaded now, but it was rs2 that is taken out from here on.
+    expect(use(DAY + MINUTE)).toBe(rs1);
+    bench.count(rs2, -5, 0);
+    bench.count(rs1, 2, 0);
+    expect(use(DAY + 2 * MINUTE)).toBe(rs1);
+    expect(use(2 * DAY + 3 * MINUTE)).toBe(rs1);
+  });
+});
+
+describe("AddressCache", () => {
+  const words = (n: number): Int32Array => Int32Array.from([0x20010db8, n & 7, n >> 9, n]);
+
+  it("holds what was put in through growth, each address its own", () => {
+    const cache = new AddressCache(() => {});
+    for (let n = 0; n < 3000; n++) cache.set(cache.insert(words(n), 0, 0), n * 3, 0);
+    for (let n = 0; n < 3000; n++) expect(cache.value(cache.find(words(n), 0, 0))).toBe(n * 3);
+    expect(cache.find(words(3000), 0, 0)).toBe(NONE);
+    expect(cache.length).toBe(3000);
+  });
+
+  it("lets a third more than the surplus go, of those unused for six minutes, when there are more than 16384", () => {
+    const gone: number[] = [];
+    const cache = new AddressCache((row) => gone.push(row));
+    cache.expire(0, DAY);
+    for (let n = 0; n < 16_384 + 30; n++) cache.insert(words(n), 0, 0);
+    cache.expire(5 * MINUTE, DAY);
+    expect(gone).toHaveLength(0);
+    cache.find(words(0), 0, 5 * MINUTE);
+    cache.expire(6 * MINUTE, DAY);
+    expect(gone).toHaveLength(40);
+    expect(cache.find(words(0), 0, 6 * MINUTE)).not.toBe(NONE);
+    expect(cache.find(words(1), 0, 6 * MINUTE)).toBe(NONE);
+    cache.expire(20 * MINUTE, DAY);
+    expect(gone).toHaveLength(40);
+  });
+
+  it("never holds more than 65536, and goes on taking new ones", () => {
+    let gone = 0;
+    const cache = new AddressCache(() => gone++);
+    for (let n = 0; n < 65_536 + 100; n++) cache.insert(words(n), 0, 0);
+    expect(cache.length).toBe(65_536);
+    expect(gone).toBe(100);
+    expect(cache.find(words(65_635), 0, 0)).not.toBe(NONE);
+  });
+
+  it("counts the minutes of a long rest without walking through them", () => {
+    const cache = new AddressCache(() => {});
+    cache.expire(0, DAY);
+    cache.insert(words(1), 0, 0);
+    const began = process.hrtime.bigint();
+    cache.expire(1e15, DAY);
+    expect(Number(process.hrtime.bigint() - began) / 1e6).toBeLessThan(1000);
+    expect(cache.length).toBe(0);
+  });
+});
