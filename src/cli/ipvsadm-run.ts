@@ -17,17 +17,11 @@ import {
   servicesHeader,
   timeoutsLine,
 } from "./ipvsadm-format.ts";
-import {
-  EXIT_REFUSED,
-  EXIT_USAGE,
-  PLAIN_FORMAT,
-  parseIpvsadm,
-  refusal,
-  TRY_HELP,
-  UsageError,
-} from "./ipvsadm-grammar.ts";
+import { PLAIN_FORMAT, parseIpvsadm } from "./ipvsadm-grammar.ts";
+import { refusal } from "./ipvsadm-refusal.ts";
 import { bucketOrder, sortServers, sortServices } from "./ipvsadm-sort.ts";
 import { isChange, ruleWords } from "./rules.ts";
+import { EXIT_REFUSED, EXIT_USAGE, TRY_HELP, UsageError } from "./usage-error.ts";
 
 /** What running a command line needs of the world. */
 export interface Surroundings {

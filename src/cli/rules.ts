@@ -1,6 +1,8 @@
 import type { DirectorCommand, IpvsadmCommand } from "../control/model.ts";
 import type { NameLookup } from "./endpoint.ts";
-import { parseIpvsadm, refusal, UsageError } from "./ipvsadm-grammar.ts";
+import { parseIpvsadm } from "./ipvsadm-grammar.ts";
+import { refusal } from "./ipvsadm-refusal.ts";
+import { UsageError } from "./usage-error.ts";
 
 /** Rules: command lines one a line, as `ipvsadm -S -n` prints them and `ipvsadm -R` reads them. */
 

@@ -1,8 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { parseIpvsadm, UsageError } from "../../src/cli/ipvsadm-grammar.ts";
+import { parseIpvsadm } from "../../src/cli/ipvsadm-grammar.ts";
 import { COMMAND_RULES, WORDS } from "../../src/cli/ipvsadm-options.ts";
 import { parseRules } from "../../src/cli/rules.ts";
+import { UsageError } from "../../src/cli/usage-error.ts";
 import { answerIpvsadm } from "../../src/control/ipvsadm-api.ts";
 import { newCommands, run } from "./world.ts";
 

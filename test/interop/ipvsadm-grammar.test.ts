@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { afterAll, describe, expect, it } from "vitest";
-import { parseIpvsadm, UsageError } from "../../src/cli/ipvsadm-grammar.ts";
+import { parseIpvsadm } from "../../src/cli/ipvsadm-grammar.ts";
+import { UsageError } from "../../src/cli/usage-error.ts";
 import type { DirectorCommand, IpvsadmCommand } from "../../src/control/model.ts";
 import { asWitnessed, Witness, witnessAvailable } from "./witness.ts";
 
