@@ -145,7 +145,6 @@ export function walkExtensions(frame: DataView, at: number, end: number, walk: W
   while (isExtension(header) && walk.fragmentOffset === 0) {
     if (position + 8 > end) return false; // every extension header has at least eight bytes
     const length = extensionLength(frame, header, position);
-    if (position + length > end) return false;
     if (header === Extension.Fragment) readFragment(frame, position, walk);
     header = frame.getUint8(position);
     position += length;

@@ -109,6 +109,11 @@ describe("IPv6 addresses as text", () => {
   it("refuse zones, prefixes and brackets", () => {
     for (const text of ["fe80::1%eth0", "::1/128", "[::1]", ""]) expect(parseIpv6(text)).toBeUndefined();
   });
+
+  it("refuse a '::' that stands for nothing, and take one that stands for a single group", () => {
+    expect(parseIpv6("1:2:3:4::5:6:7:8")).toBeUndefined();
+    expect(parseIpv6("1:2:3:4:5:6:7::")).toEqual([0x10002, 0x30004, 0x50006, 0x70000]);
+  });
 });
 
 describe("table keys", () => {
@@ -117,7 +122,7 @@ describe("table keys", () => {
     expect(parseAddress("10.0.0.1")).toEqual(parseAddress("::ffff:10.0.0.1"));
     expect(formatAddress(mapped(0x0a000001))).toBe("10.0.0.1");
     expect(isMapped(parseIpv6("::ffff:0:1")!)).toBe(true);
-    expect(isMapped(parseIpv6("::1")!)).toBe(false);
+    for (const text of ["::1", "::fffe:0:1", "::1:0:1"]) expect(isMapped(parseIpv6(text)!)).toBe(false);
     expect(isMapped(parseIpv6("1::ffff:0:1")!)).toBe(false);
   });
 });

@@ -76,6 +76,15 @@ describe("built frames", () => {
     );
   });
 
+  it("of ICMPv6 sum up the pseudo-header, those of ICMP do not", () => {
+    const payload = Uint8Array.of(1, 2, 3);
+    const v4 = viewOf(icmpFrame({ source: 0x0a000001, destination: 0x0a000002, type: 8, code: 0, payload }));
+    expect(fold(sum(v4, 34, 11))).toBe(0xffff);
+    const [source, destination] = [parseIpv6("2001:db8::1")!, parseIpv6("2001:db8::2")!];
+    const v6 = viewOf(icmpFrame({ source, destination, type: 128, code: 0, payload }));
+    expect(fold(sum(v6, 54, 11, pseudoHeaderSum6(v6, 22, 58, 11)))).toBe(0xffff);
+  });
+
   it("never send a UDP checksum of zero, which would mean none (RFC 768)", () => {
     const fields = { source: 0x0a000001, destination: 0x0a000002, sourcePort: 1, destinationPort: 2 };
     const view = viewOf(udpFrame({ ...fields, payload: Uint8Array.of(0, 0) }));
@@ -151,6 +160,24 @@ describe("a described frame", () => {
     expect(told.map((header) => header.name)).toEqual(["Ethernet", "IPv4", "ICMP", "IPv4", "TCP"]);
     const mtu = told[2]!.fields.find((field) => field.key === "icmp.mtu")!;
     expect([mtu.at, mtu.length, mtu.value]).toEqual([40, 2, "1300"]);
+  });
+
+  it("believes its bytes where its total length is absurd", () => {
+    const frame = udpFrame({
+      source: 1,
+      destination: 2,
+      sourcePort: 3,
+      destinationPort: 4,
+      payload: new Uint8Array(9),
+    });
+    const namesWith = (total: number): string[] => {
+      viewOf(frame).setUint16(16, total);
+      return describeFrame(frame).map((header) => `${header.name} ${header.length}`);
+    };
+    const headers = ["Ethernet 14", "IPv4 20"];
+    expect(namesWith(0)).toEqual([...headers, "UDP 8", "data 9"]); // as super-frames above 64 KiB have it
+    expect(namesWith(10)).toEqual([...headers, "padding 17"]); // less than its own header
+    expect(namesWith(9999)).toEqual([...headers, "UDP 8", "data 9"]);
   });
 
   it("prints itself in one line", () => {

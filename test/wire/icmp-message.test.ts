@@ -3,13 +3,18 @@ import { describe, expect, it } from "vitest";
 import { parseIpv4, parseIpv6 } from "../../src/wire/address.ts";
 import { checksum, fold, pseudoHeaderSum6, sum } from "../../src/wire/checksum.ts";
 import { icmpFrame, ipFrame, tcpFrame, udpFrame } from "../../src/wire/frame.ts";
+import * as icmp from "../../src/wire/icmp.ts";
 import { makeEchoReply, mayAnswerWithError, writeIcmpError } from "../../src/wire/icmp-message.ts";
+import * as icmpv6 from "../../src/wire/icmpv6.ts";
 import { makeEchoReply6, mayAnswerWithError6, writeIcmpv6Error } from "../../src/wire/icmpv6-message.ts";
 import * as ipv4 from "../../src/wire/ipv4.ts";
 import * as ipv6 from "../../src/wire/ipv6.ts";
 import { fromHex, type RecordedStep, recordedSteps, toHex, viewOf } from "./bytes.ts";
 
 const IP = 14;
+
+/** Bytes that are all different from their neighbours. */
+const noise = (length: number): Uint8Array => Uint8Array.from({ length }, (_, i) => 1 + (i % 251));
 
 /** Steps that the director answered with this ICMP message, all bytes known. */
 function answered(scenario: string, out: RegExp): (RecordedStep & { in_hex: string; out_hex: string[] })[] {
@@ -53,9 +58,7 @@ describe("ICMP errors", () => {
 
   it("quote no more than fits into 576 bytes, whatever the packet's length", () => {
     for (const size of [0, 1, 519, 520, 521, 1400, 60000]) {
-      const asked = viewOf(
-        ipFrame({ source: 0x0a000001, destination: 2, tos: 0x1b }, 6, new Uint8Array(size).fill(7)),
-      );
+      const asked = viewOf(ipFrame({ source: 0x0a000001, destination: 2, tos: 0x1b }, 6, noise(size)));
       const out = new Uint8Array(700).fill(0xaa);
       const total = ipv4.totalLength(asked, IP);
       const length = writeIcmpError(viewOf(out), 4, 3, 3, 0, 2, asked, IP, total);
@@ -63,6 +66,8 @@ describe("ICMP errors", () => {
       expect(ipv4.checksumIsRight(viewOf(out), 4)).toBe(true);
       expect(checksum(viewOf(out), 24, length - 20)).toBe(0);
       expect(ipv4.tos(viewOf(out), 4)).toBe(0xda);
+      const quoted = new Uint8Array(asked.buffer, IP, length - 28);
+      expect(toHex(out.subarray(32, 4 + length))).toBe(toHex(quoted));
       expect(toHex(out.subarray(4 + length))).toBe("aa".repeat(700 - 4 - length));
     }
   });
@@ -110,15 +115,21 @@ describe("echo replies", () => {
   });
 });
 
+describe("what is an error", () => {
+  it("is said by the type alone", () => {
+    const types = [...new Array(256).keys()];
+    expect(types.filter(icmp.isError)).toEqual([3, 4, 5, 11, 12]);
+    expect(types.filter(icmpv6.isError)).toEqual(types.slice(0, 128));
+  });
+});
+
 describe("ICMPv6 errors", () => {
   const [client, vip] = [parseIpv6("2001:db8:9::9")!, parseIpv6("2001:db8::100")!];
   const ports = { sourcePort: 4000, destinationPort: 80 };
 
   it("come from the VIP, quote up to the minimum MTU and carry a right checksum", () => {
     for (const size of [0, 3, 1171, 1172, 1173, 1400]) {
-      const asked = viewOf(
-        tcpFrame({ source: client, destination: vip, ...ports, payload: new Uint8Array(size) }),
-      );
+      const asked = viewOf(tcpFrame({ source: client, destination: vip, ...ports, payload: noise(size) }));
       const out = viewOf(new Uint8Array(1500));
       const length = writeIcmpv6Error(out, 0, 1, 4, 0, asked, IP, 60 + size);
       expect(length).toBe(Math.min(1280, 48 + 60 + size));
