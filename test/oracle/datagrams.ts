@@ -3,55 +3,122 @@
  * piece. We forward the pieces themselves, as they come (a documented difference), so a datagram is compared as a
  * whole: every piece went where the kernel sent its own, and a piece alone may have gone before.
  */
+import { formatIpv4 } from "../../src/wire/address.ts";
 import { ETH_HEADER, EtherType, etherType } from "../../src/wire/ethernet.ts";
 import * as ipv4 from "../../src/wire/ipv4.ts";
+import { flowOf } from "./compare.ts";
 import { describe } from "./frames.ts";
 import { hexBytes } from "./packets.ts";
 import type { Outcome } from "./scenario.ts";
+import type { Unsaid } from "./unsaid.ts";
 
-function datagramOf(frame: Uint8Array): string | undefined {
+interface Fragment {
+  readonly datagram: string;
+  readonly offset: number;
+  /** The flow, which only the first piece tells. */
+  readonly flow: string | undefined;
+}
+
+function readFragment(frame: Uint8Array): Fragment | undefined {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
-  if (etherType(view, 0) !== EtherType.Ipv4 || !ipv4.isFragment(view, ETH_HEADER)) return undefined;
   const at = ETH_HEADER;
-  return `${ipv4.source(view, at)} ${ipv4.destination(view, at)} ${ipv4.protocol(view, at)} ${ipv4.identification(view, at)}`;
+  if (etherType(view, 0) !== EtherType.Ipv4 || !ipv4.isFragment(view, at)) return undefined;
+  const client = formatIpv4(ipv4.source(view, at));
+  const vip = formatIpv4(ipv4.destination(view, at));
+  const offset = ipv4.fragmentOffset(view, at);
+  const ports = at + ipv4.headerLength(view, at);
+  const flow =
+    offset === 0
+      ? flowOf({ client, vip, cport: view.getUint16(ports), vport: view.getUint16(ports + 2) })
+      : undefined;
+  return {
+    datagram: `${client} ${vip} ${ipv4.protocol(view, at)} ${ipv4.identification(view, at)}`,
+    offset,
+    flow,
+  };
+}
+
+interface Way {
+  came: number;
+  readonly offsets: Set<number>;
+  readonly went: string[];
+  flow: string | undefined;
+}
+
+/** "rs3" has the address 10.0.0.13. */
+function addressOf(server: string): string {
+  return `10.0.0.${10 + Number(server.slice(2))}`;
 }
 
 export class Datagrams {
-  /** By datagram: how many pieces came, and where ours went. */
-  readonly #ways = new Map<string, { came: number; went: string[] }>();
+  /** Pieces that came twice: we count each of them, the kernel none. */
+  doubled = 0;
+  readonly #ways = new Map<string, Way>();
+  readonly #unsaid: Unsaid;
+
+  constructor(unsaid: Unsaid) {
+    this.#unsaid = unsaid;
+  }
 
   /** Undefined when the frame is no fragment. */
   compare(frame: Uint8Array, sent: readonly Uint8Array[], step: Outcome): string[] | undefined {
-    if (step.out === "multi" && step.out_hex !== undefined && datagramOf(frame) === undefined) {
-      return this.#cut(sent, step);
+    const fragment = readFragment(frame);
+    const multi = step.out === "multi" && step.out_hex !== undefined;
+    if (fragment === undefined) return multi && isCut(step) ? compareCut(sent, step) : undefined;
+    const way = this.#take(fragment, sent.map(describe));
+    const whole = step.out === "multi" || step.out?.startsWith("rs");
+    if (way.flow !== undefined && way.went[0]?.startsWith("rs")) {
+      if (whole || step.out !== null) this.#unsaid.delete(way.flow);
+      else this.#unsaid.add(way.flow, addressOf(way.went[0]));
     }
-    const datagram = datagramOf(frame);
-    if (datagram === undefined) return undefined;
-    const way = this.#ways.get(datagram) ?? { came: 0, went: [] };
-    this.#ways.set(datagram, way);
+    return whole ? compareWhole(way, step) : comparePending(way.went);
+  }
+
+  #take(fragment: Fragment, went: readonly string[]): Way {
+    const way = this.#ways.get(fragment.datagram) ?? {
+      came: 0,
+      offsets: new Set(),
+      went: [],
+      flow: undefined,
+    };
+    this.#ways.set(fragment.datagram, way);
+    if (way.offsets.has(fragment.offset)) this.doubled++;
+    way.offsets.add(fragment.offset);
     way.came++;
-    way.went.push(...sent.map(describe));
-    if (step.out === null || step.out.startsWith("director:")) return this.#pending(way.went);
-    const servers = new Set(
-      step.out === "multi" ? step.out_hex!.map((hex) => describe(hexBytes(hex))) : [step.out],
-    );
-    const ours = new Set(way.went);
-    const same = servers.size === 1 && ours.size === 1 && [...ours][0] === [...servers][0];
-    if (!same)
-      return [`pieces went to ${[...ours].join(", ") || "nobody"}, recorded ${[...servers].join(", ")}`];
-    return way.went.length === way.came ? [] : [`${way.went.length} of ${way.came} pieces went out`];
+    way.went.push(...went);
+    way.flow ??= fragment.flow;
+    return way;
   }
+}
 
-  /** Not all there yet (or never): what has gone must at least have gone to one real server. */
-  #pending(went: readonly string[]): string[] {
-    const ways = new Set(went);
-    return ways.size <= 1 ? [] : [`pieces of one datagram went to ${[...ways].join(" and ")}`];
-  }
+function serversOf(step: Outcome): Set<string> {
+  return new Set(step.out === "multi" ? step.out_hex!.map((hex) => describe(hexBytes(hex))) : [step.out!]);
+}
 
-  /** A whole packet that the kernel cut for a narrow link: we never cut, so one frame to the same real server. */
-  #cut(sent: readonly Uint8Array[], step: Outcome): string[] {
-    const servers = new Set(step.out_hex!.map((hex) => describe(hexBytes(hex))));
-    const got = sent.map(describe).join(", ") || "nothing";
-    return servers.has(got) ? [] : [`${got}, recorded ${[...servers].join(", ")}`];
+/** Is it a whole packet that the kernel cut for a narrow link? */
+function isCut(step: Outcome): boolean {
+  return step.out_hex!.every((hex) => readFragment(hexBytes(hex)) !== undefined);
+}
+
+/** We never cut: one frame to the same real server. */
+function compareCut(sent: readonly Uint8Array[], step: Outcome): string[] {
+  const servers = serversOf(step);
+  const got = sent.map(describe).join(", ") || "nothing";
+  return servers.has(got) ? [] : [`${got}, recorded ${[...servers].join(", ")}`];
+}
+
+function compareWhole(way: Way, step: Outcome): string[] {
+  const servers = serversOf(step);
+  const ours = new Set(way.went);
+  const same = servers.size === 1 && ours.size === 1 && [...ours][0] === [...servers][0];
+  if (!same) {
+    return [`pieces went to ${[...ours].join(", ") || "nobody"}, recorded ${[...servers].join(", ")}`];
   }
+  return way.went.length === way.came ? [] : [`${way.went.length} of ${way.came} pieces went out`];
+}
+
+/** Not all there yet (or never): what has gone must at least have gone to one real server. */
+function comparePending(went: readonly string[]): string[] {
+  const ways = new Set(went);
+  return ways.size <= 1 ? [] : [`pieces of one datagram went to ${[...ways].join(" and ")}`];
 }

@@ -50,19 +50,39 @@ function withoutPadding(frame: Uint8Array): Uint8Array {
   return frame.subarray(0, Math.min(frame.length, ip + total));
 }
 
-/** Difference of a forwarded frame from the recorded one, or "" when equal byte for byte. */
+/**
+ * Difference of a forwarded frame from the recorded one, or "" when equal byte for byte. IP options alone may differ,
+ * and with them the header's checksum: the kernel's stack enters itself into a record route, a bridge does not.
+ */
 export function compareForwarded(frame: Uint8Array, hex: string): string {
-  const got = hexText(withoutPadding(frame));
+  const theirs = hexBytes(hex);
+  const ours = withoutPadding(frame).slice();
+  const ip = ethernet.ETH_HEADER;
+  const header = ipv4.version(viewOf(ours), ip) === 4 ? ipv4.headerLength(viewOf(ours), ip) : 0;
+  if (header > ipv4.IPV4_HEADER && theirs.length === ours.length) {
+    for (const [from, to] of [
+      [ipv4.IPV4_CHECKSUM, ipv4.IPV4_SOURCE],
+      [ipv4.IPV4_HEADER, header],
+    ] as const) {
+      ours.set(theirs.subarray(ip + from, ip + to), ip + from);
+    }
+  }
+  const got = hexText(ours);
   return got === hex ? "" : firstDifference(got, hex);
 }
 
-/** Our own ICMP against the kernel's: equal but for the IP identification and with it the header checksum. */
+/** What every sender fills in as it likes: identification (and so the checksum) of IPv4, flow label of IPv6. */
+const FREE4 = [4, 5, 10, 11];
+const FREE6 = [2, 3];
+
+/** Our own ICMP against the kernel's. */
 export function compareOwn(frame: Uint8Array, hex: string): string {
   const theirs = hexBytes(hex);
   const ours = withoutPadding(frame).slice();
-  if (ethernet.etherType(viewOf(theirs), 0) === ethernet.EtherType.Ipv4) {
-    for (const at of [4, 5, 10, 11]) ours[ethernet.ETH_HEADER + at] = theirs[ethernet.ETH_HEADER + at]!;
-  }
+  const four = ethernet.etherType(viewOf(theirs), 0) === ethernet.EtherType.Ipv4;
+  const ip = ethernet.ETH_HEADER;
+  for (const at of four ? FREE4 : FREE6) ours[ip + at] = theirs[ip + at]!;
+  if (!four) ours[ip + 1] = (ours[ip + 1]! & 0xf0) | (theirs[ip + 1]! & 0x0f);
   const got = hexText(ours);
   return got === hex ? "" : firstDifference(got, hex);
 }

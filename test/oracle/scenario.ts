@@ -110,8 +110,8 @@ export function readRecording(path: string): Recording {
   const bytes = readFileSync(path);
   const text = path.endsWith(".gz") ? gunzipSync(bytes).toString() : bytes.toString();
   const value = JSON.parse(text) as Record<string, unknown>;
-  if (value["format"] === "ipvs-oracle/1") return value as unknown as Scenario;
-  if (value["format"] === "ipvs-oracle-cli/1") return value as unknown as Session;
+  if (value.format === "ipvs-oracle/1") return value as unknown as Scenario;
+  if (value.format === "ipvs-oracle-cli/1") return value as unknown as Session;
   return { format: "unknown", keys: Object.keys(value) };
 }
 

@@ -2,28 +2,39 @@
  * The scenario's clock, and what the kernel's timer wheel does not do on time: it fires up to 12.5 % late, so for that
  * long an entry that is over still counts. Such entries are remembered as they leave our tables.
  */
-import type { ConnectionListing } from "../../src/control/model.ts";
-import { connectionsOf, type Late } from "./compare.ts";
+import { stateLabel } from "../../src/control/connection-listing.ts";
+import { formatWords, wordsAt } from "../../src/control/keys.ts";
+import {
+  C_DESTINATION,
+  C_EXPIRES,
+  C_KIND,
+  C_STATUS,
+  ConnectionFlag,
+  type Connections,
+  FAMILY6,
+  HZ,
+  ROW_SHIFT,
+  STATE_MASK,
+  TICK,
+} from "../../src/table/connections.ts";
+import { Setting } from "../../src/table/settings.ts";
+import { Protocol } from "../../src/wire/ipv4.ts";
+import { type Counts, entriesOf, nameOf } from "./compare.ts";
 import type { World } from "./world.ts";
 
 const LATENESS = 0.125;
-/** The longest lateness is an eighth of the longest timeout; a shorter step of the clock loses no entry from sight. */
-const LONG_STEP = 0.5;
 
 interface Gone {
   readonly server: string;
-  readonly active: boolean;
+  readonly column: keyof Counts;
   /** Until when the kernel may still count it, s. */
   readonly until: number;
-}
-
-function isActive(row: ConnectionListing): boolean {
-  return ["SYN_RECV", "ESTABLISHED", "SYN_SENT", "SYNACK"].includes(row.state);
 }
 
 export class Timers {
   readonly #world: World;
   #gone: Gone[] = [];
+  #templates: { name: string; until: number }[] = [];
 
   constructor(world: World) {
     this.#world = world;
@@ -31,30 +42,64 @@ export class Timers {
 
   advance(t: number): void {
     const world = this.#world;
-    if (t - world.t < LONG_STEP) {
-      world.advance(t);
-      return;
-    }
-    const began = world.t;
-    const before = connectionsOf(world).filter((row) => row.cport !== 0 && began + row.expiresSeconds <= t);
+    if (t <= world.t) return;
+    const [shard] = world.region.shards;
+    const tick = Math.floor(world.nowAt(t) / TICK) | 0;
+    this.#remember(shard!.connections, tick, t);
+    const before = world.region.templates.live > 0 ? entriesOf(world, 0) : [];
     world.advance(t);
-    for (const row of before) {
-      // Its timeout is not known, but it is no longer than from its last packet until now.
-      const over = began + row.expiresSeconds + 1;
-      const until = over + LATENESS * Math.max(row.expiresSeconds + 1, 1);
-      this.#gone.push({ server: row.server, active: isActive(row), until });
+    if (before.length > 0) this.#rememberTemplates(before);
+  }
+
+  /** Connections whose time is up by `tick`. */
+  #remember(table: Connections, tick: number, t: number): void {
+    const { rows } = table;
+    const { destinations } = this.#world.region;
+    for (let row = 0; row < table.high; row++) {
+      const at = row << ROW_SHIFT;
+      const status = rows[at + C_STATUS]!;
+      const left = (rows[at + C_EXPIRES]! - tick) | 0;
+      if ((status & ConnectionFlag.Live) === 0 || left > 0) continue;
+      const family = (rows[at + C_KIND]! & FAMILY6) !== 0 ? 6 : 4;
+      this.#gone.push({
+        server: formatWords(family, wordsAt(destinations.address, rows[at + C_DESTINATION]!)),
+        column: (status & ConnectionFlag.Inactive) !== 0 ? "inactive" : "active",
+        until: t + left / HZ + LATENESS * this.#timeoutOf(rows[at + C_KIND]! & 0xff, status),
+      });
+    }
+  }
+
+  #timeoutOf(protocol: number, status: number): number {
+    const { settings } = this.#world.region;
+    if (protocol !== Protocol.Tcp) return settings[Setting.timeout_udp]!;
+    return stateLabel(protocol, status) === "NONE"
+      ? 3
+      : settings[Setting.timeout_tcp + (status & STATE_MASK)]!;
+  }
+
+  #rememberTemplates(before: ReturnType<typeof entriesOf>): void {
+    const now = new Set(entriesOf(this.#world, 0).map(nameOf));
+    for (const entry of before) {
+      const name = nameOf(entry);
+      const until = this.#world.t + LATENESS * this.#world.t;
+      if (entry.cport === 0 && !now.has(name)) this.#templates.push({ name, until });
     }
   }
 
   /** By real server, how many entries the kernel may still count although we do not. */
-  late(): Late {
-    const late = new Map<string, { active: number; inactive: number }>();
+  late(): ReadonlyMap<string, Counts> {
+    const late = new Map<string, Counts>();
     this.#gone = this.#gone.filter((entry) => entry.until >= this.#world.t);
-    for (const { server, active } of this.#gone) {
+    for (const { server, column } of this.#gone) {
       const counts = late.get(server) ?? { active: 0, inactive: 0 };
-      counts[active ? "active" : "inactive"]++;
+      counts[column]++;
       late.set(server, counts);
     }
     return late;
+  }
+
+  /** Templates that the kernel may still show. */
+  lateTemplates(): ReadonlySet<string> {
+    return new Set(this.#templates.filter(({ until }) => until >= this.#world.t).map(({ name }) => name));
   }
 }

@@ -28,7 +28,7 @@ function client(i: number, family: 4 | 6): { src: string; sport: number } {
 
 /** Sends it; false when a part of it is not understood. */
 export function sendTraffic(world: World, sentence: string): boolean {
-  let to = { dst: VIPS["VIP"]!, dport: 80 };
+  let to = { dst: VIPS.VIP!, dport: 80 };
   const send = (i: number, proto: "tcp" | "udp", flags: string): void => {
     const packet: Packet = {
       op: "pkt",
@@ -51,7 +51,7 @@ export function sendTraffic(world: World, sentence: string): boolean {
       to = { dst: VIPS[fresh[3]!]!, dport: Number(fresh[4]) };
       each(0, Number(fresh[1]) - 1, fresh[2] === "UDP" ? "udp" : "tcp", FLAGS[fresh[2]!] ?? "");
     } else if (fresh6 !== null) {
-      to = { dst: VIPS["VIP6"]!, dport: 80 };
+      to = { dst: VIPS.VIP6!, dport: 80 };
       each(0, Number(fresh6[1]) - 1, "tcp", "S");
     } else if (more !== null) {
       each(Number(more[2]), Number(more[3] ?? more[2]), "tcp", FLAGS[more[1]!]!);

@@ -64,7 +64,11 @@ export class World {
 
   /** Milliseconds of the director's clock. */
   get now(): number {
-    return BEGIN + Math.round(this.t * 1000);
+    return this.nowAt(this.t);
+  }
+
+  nowAt(t: number): number {
+    return BEGIN + Math.round(t * 1000);
   }
 
   /** Lets time pass, with what happens once a second. */
