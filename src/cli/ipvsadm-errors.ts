@@ -7,16 +7,18 @@ const BY_COMMAND: Readonly<Partial<Record<Kind, Readonly<Record<string, string>>
   addService: {
     EEXIST: "Service already exists",
     ENOENT: "Scheduler or persistence engine not found",
-    ESRCH: "No such process",
   },
-  editService: { ENOENT: "Scheduler or persistence engine not found" },
+  editService: { ESRCH: "No such service", ENOENT: "Scheduler or persistence engine not found" },
+  deleteService: { ESRCH: "No such service" },
+  zero: { ESRCH: "No such service" },
+  list: { ESRCH: "No such service" },
   addServer: { ESRCH: "Service not defined", EEXIST: "Destination already exists" },
   editServer: { ESRCH: "Service not defined", ENOENT: "No such destination" },
   deleteServer: { ESRCH: "Service not defined", ENOENT: "No such destination" },
 };
 
 const ALWAYS: Readonly<Record<string, string>> = {
-  ESRCH: "No such service",
+  ESRCH: "No such process",
   EPERM: "Permission denied (you must be root)",
   EINVAL: "Invalid operation.  Possibly wrong module version, address not unicast, ...",
   ENOMEM: "Memory allocation problem",

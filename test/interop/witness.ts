@@ -35,7 +35,7 @@ export class Witness {
   /** Runs the real program. `errno` fails every change; a table and connections answer the listings. */
   run(
     argv: readonly string[],
-    given: { stdin?: string; errno?: number; table?: Buffer; connections?: string } = {},
+    given: { stdin?: string; errno?: number | string; table?: Buffer; connections?: string } = {},
   ): Testimony {
     const log = join(this.#folder, "log");
     rmSync(log, { force: true });
