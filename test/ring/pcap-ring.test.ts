@@ -95,6 +95,26 @@ describe("a ring over a capture", () => {
     expect(ring.reserve(5000)).toBe(-1); // no place is that large
   });
 
+  it("sends a submitted frame once, and has its place free again afterwards", () => {
+    let sent = 0;
+    const ring = createPcapRing([packet(1, 0, new Uint8Array(60))], ETHERNET, () => sent++);
+    for (let turn = 1; turn <= 200; turn++) {
+      const at = ring.reserve(100);
+      expect(at).toBeGreaterThanOrEqual(0);
+      ring.submit(at, 100);
+      ring.flush();
+      ring.flush();
+      expect(sent).toBe(turn);
+    }
+    const burst = createBurst();
+    ring.peek(burst);
+    ring.submit(burst.at[0]!, 60);
+    ring.flush();
+    const places = new Set<number>();
+    for (let at = ring.reserve(100); at >= 0; at = ring.reserve(100)) places.add(at);
+    expect(places.has(burst.at[0]!)).toBe(false); // a received frame's place is not ours to give
+  });
+
   it("fills a frame that the capture cut with zeros, and sends only what the capture had", () => {
     const sent: Sent[] = [];
     const list = [packet(0, 0, new Uint8Array(90).fill(9)), packet(1, 0, new Uint8Array(20).fill(1), 40)];
