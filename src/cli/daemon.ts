@@ -9,9 +9,11 @@ import { SchedulerModuleError } from "../control/scheduler-modules.ts";
 import { isNativeError } from "../ring/native.ts";
 import { type RunFlags, readConfig, readRules, schedulerPaths } from "./commands/run.ts";
 import { createLogger, type Logger, logEvent } from "./log.ts";
+import { Signals } from "./signals.ts";
 
 /** Returns the exit code: 0 after an ordered end, 1 when it could not start. */
 export async function runDaemon(flags: RunFlags): Promise<number> {
+  const signals = new Signals();
   let director: Director;
   let closeApi: () => Promise<void>;
   let logger: Logger;
@@ -28,7 +30,11 @@ export async function runDaemon(flags: RunFlags): Promise<number> {
   }
   const { interface: name, shards } = director.config;
   logger.info({ event: "ready", interface: name, shards, pid: process.pid }, `forwards on ${name}`);
-  await untilEnded(director, closeApi, logger, flags);
+  signals.on("SIGHUP", () => void reloadConfig(director, logger, flags));
+  signals.on("SIGUSR1", () => showCounters(director, logger));
+  const signal = await signals.end;
+  logger.info({ event: "stopping", signal }, `${signal}: stopping`);
+  await Promise.allSettled([closeApi(), director.stop()]);
   logger.info({ event: "stopped" }, "stopped");
   return 0;
 }
@@ -41,29 +47,6 @@ async function openApi(director: Director): Promise<() => Promise<void>> {
     await director.stop();
     throw error;
   }
-}
-
-/** Resolves when SIGTERM or SIGINT came and the director has ended. */
-function untilEnded(
-  director: Director,
-  closeApi: () => Promise<void>,
-  logger: Logger,
-  flags: RunFlags,
-): Promise<void> {
-  const reload = () => void reloadConfig(director, logger, flags);
-  const show = () => showCounters(director, logger);
-  process.on("SIGHUP", reload);
-  process.on("SIGUSR1", show);
-  return new Promise((resolve) => {
-    const end = (signal: string) => {
-      logger.info({ event: "stopping", signal }, `${signal}: stopping`);
-      process.off("SIGHUP", reload);
-      process.off("SIGUSR1", show);
-      void Promise.allSettled([closeApi(), director.stop()]).then(() => resolve());
-    };
-    process.once("SIGTERM", end);
-    process.once("SIGINT", end);
-  });
 }
 
 async function reloadConfig(director: Director, logger: Logger, flags: RunFlags): Promise<void> {

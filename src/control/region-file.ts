@@ -197,7 +197,14 @@ function explain(error: unknown, path: string): Error {
       `no room for ${path}: make ${dirname(path)} larger, or make the tables smaller (\`sizes\`).`,
     );
   }
-  if (code === "EACCES" || code === "EPERM" || code === "EROFS" || code === "ENOTDIR" || code === "EISDIR") {
+  if (
+    code === "EACCES" ||
+    code === "EPERM" ||
+    code === "EROFS" ||
+    code === "ENOTDIR" ||
+    code === "EEXIST" ||
+    code === "EISDIR"
+  ) {
     return new StateError(
       `${path} cannot be used as state file: ${(error as Error).message}. Give --state another path.`,
     );

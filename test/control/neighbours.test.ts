@@ -29,7 +29,7 @@ function keeper(shards = 1) {
   const events: NeighbourEvent[] = [];
   let wakes = 0;
   const link = {
-    ask: (target: number, to?: Mac) => void asked.push(to === undefined ? "all" : formatMac(to)),
+    ask: (_target: number, to?: Mac) => void asked.push(to === undefined ? "all" : formatMac(to)),
   };
   const users = new NeighbourUsers(region.neighbours);
   const row = users.use(mapped(RIP), 0);
