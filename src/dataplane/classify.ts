@@ -83,6 +83,7 @@ function classify4(
   if (header < ipv4.IPV4_HEADER || total < header || ip + total > end) return Verdict.Malformed;
   const protocol = ipv4.protocol(view, ip);
   const transport = ip + header;
+  if (header > ipv4.IPV4_HEADER && ipv4.isSourceRouted(view, ip)) return Verdict.NotOurs;
   frames.transport[i] = transport;
   frames.bytes[i] = total;
   frames.flowKind[i] = protocol;

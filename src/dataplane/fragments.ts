@@ -9,6 +9,7 @@
  * overlapping, doubled or missing pieces change nothing.
  */
 import { FAMILY6 } from "../table/connections.ts";
+import { STAT_BYTES, STATS } from "../table/counters.ts";
 import { flowHash, shardOf } from "../table/hash.ts";
 import { Protocol } from "../wire/ipv4.ts";
 import { hasPorts, readFlow } from "./classify.ts";
@@ -58,6 +59,7 @@ export class FragmentStore {
     }
     if (this.#home[slot] !== index) return handOver(context, i, this.#home[slot]!);
     frames.destination[i] = this.#destination[slot]!;
+    if (this.#verdict[slot] === Verdict.Forwarded) countPiece(context, i);
     return this.#verdict[slot] as Verdict;
   }
 
@@ -155,6 +157,13 @@ export class FragmentStore {
       if (slot !== undefined && this.#expires[slot]! <= context.now) this.#giveUp(context, slot);
     }
   }
+}
+
+/** The kernel counts the datagram put together: one packet, one IP header, and the payload of every piece. */
+function countPiece(context: Context, i: number): void {
+  const { counters, frames } = context;
+  const header = frames.transport[i]! - frames.ip[i]!;
+  counters.destination[frames.destination[i]! * STATS + STAT_BYTES]! += frames.bytes[i]! - header;
 }
 
 /** What happens to the other pieces when the first one got this verdict. */

@@ -38,7 +38,7 @@ export function schedule(context: Context, i: number): Verdict {
     const opens = (flags & RST) === 0 && ((flags & SYN) !== 0 || settings[Setting.sloppy_tcp] !== 0);
     if (!opens) return Verdict.NoConnection;
   }
-  if (comesFromUs(context) || !headerIsSound(context, i)) return Verdict.Malformed;
+  if (isMartian(context) || !headerIsSound(context, i)) return Verdict.Malformed;
   if (dropsThis(context)) return Verdict.Defended;
   if (flow.clientPort === FTP_DATA) return Verdict.NotScheduled;
   const entry = context.directory.services[s]!;
@@ -47,11 +47,21 @@ export function schedule(context: Context, i: number): Verdict {
     : schedulePlain(context, i, entry, protocol);
 }
 
-/** A source address that is the director's own, or the VIP itself, is a martian: Linux drops it on input. */
-function comesFromUs(context: Context): boolean {
+/**
+ * Sources that Linux takes for martians and drops on input (ip_route_input_slow, ipv6_rcv): the director's own address
+ * and the VIP itself; IPv4's 0/8, 127/8, multicast and broadcast; IPv6's multicast and loopback.
+ */
+function isMartian(context: Context): boolean {
   const { words, family } = context.flow;
-  if (family === 4 && words[3] === context.settings[Setting.dip] && words[3] !== 0) return true;
-  return words[0] === words[4] && words[1] === words[5] && words[2] === words[6] && words[3] === words[7];
+  if (words[0] === words[4] && words[1] === words[5] && words[2] === words[6] && words[3] === words[7])
+    return true;
+  if (family === 4) {
+    const first = words[3]! >>> 24;
+    if (first === 0 || first === 127 || (first & 0xf0) === 0xe0 || words[3] === -1) return true;
+    return words[3] === context.settings[Setting.dip];
+  }
+  const loopback = words[0] === 0 && words[1] === 0 && words[2] === 0 && words[3] === 1;
+  return loopback || words[0]! >>> 24 === 0xff;
 }
 
 /** Linux drops a packet whose IPv4 header checksum is wrong; looked at only when it would open a connection. */
@@ -173,8 +183,7 @@ function connect(context: Context, i: number, s: number, d: number, parent: numb
     row = bear(context, hash, kind, d, 0);
   }
   connections.mark[row] = region.services.mark[s]!;
-  connections.serverPort[row] =
-    region.destinations.port[d] === 0 ? context.flow.virtualPort : region.destinations.port[d]!;
+  connections.serverPort[row] = serverPort(context, s, d);
   connections.parent[row] = parent;
   if (parent !== 0) Atomics.add(region.templates.controlled, parent - 1, 1);
   counters.destination[d * STATS + STAT_CONNECTIONS]!++;
@@ -185,6 +194,18 @@ function connect(context: Context, i: number, s: number, d: number, parent: numb
   frames.row[i] = row;
   frames.destination[i] = d;
   return Verdict.Forwarded;
+}
+
+/**
+ * The port as listed: the destination's own, but the frame's on any other port than the service's (FTP's data, port
+ * zero, a firewall mark's templates) and when the destination has none.
+ */
+function serverPort(context: Context, s: number, d: number): number {
+  const { services, destinations } = context.region;
+  const { virtualPort } = context.flow;
+  const port = destinations.port[d]!;
+  const persistent = (services.flags[s]! & ServiceFlag.Persistent) !== 0;
+  return port === 0 || (persistent && virtualPort !== services.port[s]) ? virtualPort : port;
 }
 
 function stay(context: Context, i: number, row: number, d: number): void {

@@ -10,6 +10,8 @@ import { ShardCount } from "../table/counters.ts";
 import { shardOf } from "../table/hash.ts";
 import { lock, type Relax, unlock } from "../table/lock.ts";
 import { Header, type Region, ShardCell } from "../table/region.ts";
+import { Setting } from "../table/settings.ts";
+import { checksumIsRight } from "../wire/ipv4.ts";
 import { answerUnreachable } from "./answer.ts";
 import { Answers } from "./answers.ts";
 import { classify } from "./classify.ts";
@@ -238,14 +240,19 @@ export class Shard {
     return kind === FrameKind.Icmp4 ? icmp4(context, i) : icmp6(context, i);
   }
 
-  /** The connection that exists, or a new one. `fresh`: what #lookUp found still holds. */
+  /**
+   * The connection that exists, or a new one. `fresh`: what #lookUp found still holds. With `ttl: decrement` the
+   * director is a router and as such must check the header's checksum (RFC 1812 §5.2.2).
+   */
   #connect(i: number, fresh: boolean): Verdict {
     const { context } = this;
-    const { frames, connections, directory } = context;
+    const { frames, connections, directory, settings, ring } = context;
     const kind = frames.flowKind[i]!;
     const six = (kind & FAMILY6) !== 0;
     if ((six ? directory.services6 : directory.services4) === 0) return Verdict.NotOurs;
     if (six) fillFlow(context, i);
+    else if (settings[Setting.ttl] !== 0 && !checksumIsRight(ring.view, frames.ip[i]!))
+      return Verdict.Malformed;
     const hash = frames.hash[i]!;
     const row = fresh
       ? frames.row[i]!

@@ -77,6 +77,27 @@ export function isFragment(frame: DataView, at: number): boolean {
   return (frame.getUint16(at + IPV4_FLAGS_OFFSET) & (IPV4_MORE_FRAGMENTS | IPV4_OFFSET_MASK)) !== 0;
 }
 
+/** Option types of RFC 791 §3.1 that name routers to pass, copied flag and class included. */
+const END_OF_OPTIONS = 0;
+const NO_OPERATION = 1;
+const LOOSE_SOURCE_ROUTE = 131;
+const STRICT_SOURCE_ROUTE = 137;
+
+/** Does the header carry a source route? Its options must lie within the frame; an overlong one ends the search. */
+export function isSourceRouted(frame: DataView, at: number): boolean {
+  const end = at + headerLength(frame, at);
+  let option = at + IPV4_HEADER;
+  while (option < end) {
+    const type = frame.getUint8(option);
+    if (type === LOOSE_SOURCE_ROUTE || type === STRICT_SOURCE_ROUTE) return true;
+    if (type === END_OF_OPTIONS) return false;
+    const length = type === NO_OPERATION ? 1 : option + 1 < end ? frame.getUint8(option + 1) : 0;
+    if (length === 0) return false;
+    option += length;
+  }
+  return false;
+}
+
 export function ttl(frame: DataView, at: number): number {
   return frame.getUint8(at + IPV4_TTL);
 }
