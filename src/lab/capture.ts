@@ -76,6 +76,15 @@ export class Capture {
     }
   }
 
+  /** Waits until nothing has come for a while: what is still on its way would look lost. */
+  async quiet(milliseconds = 100, timeout = 5_000): Promise<void> {
+    const end = performance.now() + timeout;
+    for (let before = -1; before !== this.seen && performance.now() < end; ) {
+      before = this.seen;
+      await new Promise((resolve) => setTimeout(resolve, milliseconds));
+    }
+  }
+
   /** Ends listening after everything that has arrived was read; returns how many frames the kernel dropped. */
   async stop(): Promise<number> {
     this.#program.stdin.end();

@@ -1,5 +1,6 @@
 /** `dr-director run` in the lab's director namespace, with a config of ours, and what it says. */
 import { writeFileSync } from "node:fs";
+import { request } from "node:http";
 import { join } from "node:path";
 import type { ConfigInput } from "../control/config-schema.ts";
 import { built } from "./built.ts";
@@ -18,6 +19,22 @@ export interface DirectorProgramOptions {
   folder: string;
   /** Module files that register schedulers. */
   schedulers?: readonly string[];
+}
+
+function get(socketPath: string, path: string): Promise<unknown> {
+  return new Promise((resolve, reject) => {
+    const sent = request({ socketPath, path, timeout: 5_000 }, (response) => {
+      let text = "";
+      response.setEncoding("utf8").on("data", (piece: string) => (text += piece));
+      response.on("end", () => {
+        if (response.statusCode === 200) resolve(JSON.parse(text));
+        else reject(new Error(`GET ${path}: ${response.statusCode} ${text}`));
+      });
+    });
+    sent.on("timeout", () => sent.destroy(new Error(`GET ${path}: no answer from the director`)));
+    sent.on("error", reject);
+    sent.end();
+  });
 }
 
 export class DirectorProgram {
@@ -53,11 +70,13 @@ export class DirectorProgram {
     return new DirectorProgram(program, file, fixed);
   }
 
-  /** Asks it for its counters (SIGUSR1); it answers with a line of its log. */
+  /** GET from its control socket (control/api.ts). */
+  ask(path: string): Promise<unknown> {
+    return get(this.socket, path);
+  }
+
   async counters(): Promise<VerdictCounters> {
-    const line = this.program.next(/"event":"counters"/);
-    this.program.signal("SIGUSR1");
-    return JSON.parse(await line) as VerdictCounters;
+    return (await this.ask("/v1/counters")) as VerdictCounters;
   }
 
   /** Writes the config anew and has it read (SIGHUP). */

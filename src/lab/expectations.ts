@@ -44,7 +44,6 @@ const KNOWN: Readonly<Record<string, Expectation>> = {
   dh: { words: "one VIP, one real server", weights: EQUAL, holds: onlyOne },
   fo: { words: "the heaviest, while it is there", weights: GRADED, holds: onlyFirst },
   ovf: { words: "the heaviest, until it is full", weights: GRADED, holds: onlyFirst },
-  lblc: { words: "one VIP, one real server, until it is full", weights: EQUAL, holds: onlyOne },
 };
 
 /** What is expected of a scheduler; of one we do not know only that somebody answers. */

@@ -54,3 +54,7 @@ export async function eventually<T>(
     await sleep(10);
   }
 }
+
+/** Frames as text that a failed comparison shows in one line each. */
+export const hexOf = (frames: readonly { bytes: Uint8Array }[]): string[] =>
+  frames.map(({ bytes }) => Buffer.from(bytes).toString("hex"));
