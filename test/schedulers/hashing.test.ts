@@ -127,7 +127,7 @@ describe("mh", () => {
     );
   });
 
-  it("moves few clients of the others when a server goes: Maglev's paper measures below 2 % of the table", () => {
+  it("moves fewer than 3 in 100 of the other servers' clients when one goes", () => {
     fc.assert(
       fc.property(fc.integer({ min: 3, max: 30 }), fc.nat(), (n, which) => {
         const bench = new Bench("mh");
@@ -137,8 +137,9 @@ describe("mh", () => {
         bench.remove(gone);
         const after = bench.views[0]!.plan as Int32Array;
         const moved = before.filter((d, i) => d !== gone && d !== after[i]).length;
-        // Figure 12 of the paper: with M about 100 N and more, less than 2 to 3 % change needlessly; small tables more.
-        expect(moved / PLACES).toBeLessThan(0.06);
+        // Maglev's table is not perfectly stable (the paper, section 5.3, measures it); with 30 servers and 4093
+        // places 2.5 % at the most change needlessly. Dealt out anew, as sh does, (n - 1) / n would.
+        expect(moved / PLACES).toBeLessThan(0.03);
         expect([...after].includes(gone)).toBe(false);
       }),
       { numRuns: 60 },

@@ -1,6 +1,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import { AddressCache } from "../../src/schedulers/address-cache.ts";
 import { NO_DESTINATION } from "../../src/schedulers/scheduler.ts";
+import type { ServerSets } from "../../src/schedulers/server-sets.ts";
 import { Life } from "../../src/table/destinations.ts";
 import { NONE } from "../../src/table/services.ts";
 import { Setting } from "../../src/table/settings.ts";
@@ -164,6 +165,29 @@ describe("lblcr", () => {
   });
 });
 
+describe("a set of three in lblcr", () => {
+  it("shrinks once a day", () => {
+    const bench = new Bench("lblcr");
+    const rows = [1, 2, 3].map((n) => bench.add(v4(0x0a00000a + n), 10));
+    // All three join: each time the chosen one is made to have more than its weight.
+    for (let i = 0; i < 3; i++) bench.count(to(bench, 1), 11, 0);
+    for (const d of rows) bench.count(d, -11, 0);
+    const members = (now: number): number => {
+      to(bench, 1, now);
+      const plan = bench.views[0]!.plan as { cache: AddressCache; sets: ServerSets };
+      let length = 0;
+      const entry = plan.cache.find(Int32Array.from(v4(0xc6336401)), 0, now);
+      for (let node = plan.cache.value(entry); node !== 0; node = plan.sets.after(node)) length++;
+      return length;
+    };
+    expect(members(0)).toBe(3);
+    expect(members(DAY / 2)).toBe(3);
+    expect(members(DAY + MINUTE)).toBe(2);
+    expect(members(2 * DAY)).toBe(2);
+    expect(members(2 * DAY + 3 * MINUTE)).toBe(1);
+  });
+});
+
 describe("AddressCache", () => {
   const words = (n: number): Int32Array => Int32Array.from([0x20010db8, n & 7, n >> 9, n]);
 
@@ -189,6 +213,17 @@ describe("AddressCache", () => {
     expect(cache.find(words(1), 0, 6 * MINUTE)).toBe(NONE);
     cache.expire(20 * MINUTE, DAY);
     expect(gone).toHaveLength(40);
+  });
+
+  it("does not count the minutes to the half-hourly look while there are too many", () => {
+    const cache = new AddressCache(() => {});
+    cache.expire(0, 0);
+    for (let n = 0; n <= 16_384; n++) cache.insert(words(n), 0, 0);
+    for (let minute = 1; minute <= 40; minute++) {
+      for (let n = 0; n <= 16_384; n++) cache.find(words(n), 0, minute * MINUTE - 1);
+      cache.expire(minute * MINUTE, 0);
+    }
+    expect(cache.length).toBe(16_385);
   });
 
   it("never holds more than 65536, and goes on taking new ones", () => {
