@@ -99,10 +99,13 @@ describe("a change of the config", () => {
     }
     const listed = (await ask(director.socket, "/v1/services")) as {
       scheduler: string;
+      stats: { conns: number };
       servers: { weight: number }[];
     }[];
     expect(listed.map(({ scheduler }) => scheduler)).toEqual(["wlc"]);
     expect(listed[0]!.servers.map(({ weight }) => weight)).toEqual([0, 1, 7]);
+    // Deleted and added again, it would count from zero.
+    expect(listed[0]!.stats.conns).toBe(3);
     // What the config no longer names is the host's own business again.
     const rule = await lab.in("director").sh("nft list ruleset 2>/dev/null || true");
     expect(rule).not.toContain("udp");
