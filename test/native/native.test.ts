@@ -32,14 +32,14 @@ describe("a failed system call", () => {
 
   it("is a TypeError that names the argument when the argument is the reason", () => {
     const anything = addon as unknown as Record<string, (...values: unknown[]) => unknown>;
-    expect(() => anything["link"]!(7)).toThrow(/link: argument 1 must be a string/);
-    expect(() => anything["socket"]!(1)).toThrow(/socket: argument 2 must be given/);
-    expect(() => anything["send"]!(1, "text")).toThrow(
+    expect(() => anything.link!(7)).toThrow(/link: argument 1 must be a string/);
+    expect(() => anything.socket!(1)).toThrow(/socket: argument 2 must be given/);
+    expect(() => anything.send!(1, "text")).toThrow(
       /send: argument 2 must be an ArrayBuffer or a typed array/,
     );
-    expect(() => anything["setAffinity"]!(new Uint8Array(1))).toThrow(/Int32Array/);
-    expect(() => anything["watchEnd"]!({})).toThrow(/handle that this addon made/);
-    expect(() => anything["watch"]!(0, 5)).toThrow(/argument 2 must be a function/);
+    expect(() => anything.setAffinity!(new Uint8Array(1))).toThrow(/Int32Array/);
+    expect(() => anything.watchEnd!({})).toThrow(/handle that this addon made/);
+    expect(() => anything.watch!(0, 5)).toThrow(/argument 2 must be a function/);
     expect(() => addon.link("a-name-that-is-far-too-long")).toThrow(TypeError);
     expect(() => addon.link("nul\0nul")).toThrow(/NUL/);
   });

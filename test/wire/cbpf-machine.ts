@@ -14,6 +14,7 @@ export function runCbpf(program: readonly CbpfInstruction[], frame: Uint8Array):
   const sizes: Record<number, number> = { 0: 4, 8: 2, 16: 1 };
   for (let pc = 0; pc < program.length; pc++) {
     const { code, jt, jf, k } = program[pc]!;
+    if (jt > 255 || jf > 255) throw new Error("a comparison reaches 255 instructions");
     const kind = code & 7;
     const operand = code & 8 ? x : k;
     if (kind === 0 || kind === 1) {

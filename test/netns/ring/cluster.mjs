@@ -76,7 +76,12 @@ export function cluster({ bare = false } = {}) {
     ip addr add ${VIP}/32 dev lo
     ip neigh add 10.9.0.1 lladdr ${MAC.client} dev srv0 nud permanent`,
   );
-  return { ...places, end: () => Object.values(places).forEach((place) => place.end()) };
+  return {
+    ...places,
+    end: () => {
+      for (const place of Object.values(places)) place.end();
+    },
+  };
 }
 
 /** Starts a Node script in a namespace; `line()` waits for its next line of output. It ends with us, however we end. */
@@ -97,7 +102,9 @@ export function script(place, source, ...args) {
       else lines.push(line);
     }
   });
-  child.on("exit", () => waiting.forEach((give) => give("")));
+  child.on("exit", () => {
+    for (const give of waiting) give("");
+  });
   return {
     line: () =>
       lines.length > 0 ? Promise.resolve(lines.shift()) : new Promise((give) => waiting.push(give)),
