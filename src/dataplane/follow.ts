@@ -43,9 +43,10 @@ export function follow(context: Context, i: number, row: number): number {
 /** Does a SYN on this connection open a new one (conn_reuse_mode, expire_nodest_conn with a quiesced server)? */
 function beginsAnew(context: Context, row: number, d: number): boolean {
   const { connections, region, settings } = context;
-  if (settings[Setting.expire_nodest_conn] !== 0 && region.destinations.weight[d] === 0) return true;
   const mode = settings[Setting.conn_reuse_mode]!;
-  if (mode === 0 || connections.parent[row] !== 0) return false;
+  if (mode === 0) return false;
+  if (settings[Setting.expire_nodest_conn] !== 0 && region.destinations.weight[d] === 0) return true;
+  if (connections.parent[row] !== 0) return false;
   const state = connections.rows[(row << ROW_SHIFT) + C_STATUS]! & STATE_MASK;
   return (
     state === TcpState.TimeWait ||

@@ -101,7 +101,9 @@ function readEmbedded6(context: Context, i: number, at: number, end: number): bo
 
 /** The error goes where its flow goes, even to a real server that was deleted. */
 function related(context: Context, i: number): Verdict {
-  const { connections, frames, settings } = context;
+  const { connections, directory, frames, settings } = context;
+  const six = (frames.flowKind[i]! & FAMILY6) !== 0;
+  if ((six ? directory.services6 : directory.services4) === 0) return Verdict.NotOurs;
   const home = shardOf(frames.hash[i]!, context.shards);
   if (home !== context.index) return handOver(context, i, home);
   fillFlow(context, i);

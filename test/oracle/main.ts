@@ -1,6 +1,6 @@
 /** `npm run oracle -- PATH…`: replays every recording under the paths and says what came of each. */
 import { replayFile } from "./files.ts";
-import { filesOf, shortName } from "./scenario.ts";
+import { filesOf, isRecording, shortName } from "./scenario.ts";
 
 /** Mismatches shown of one file, unless --all is given. */
 const SHOWN = 3;
@@ -15,7 +15,7 @@ async function main(argv: readonly string[]): Promise<number> {
   let decisions = 0;
   let mismatches = 0;
   for (const root of paths) {
-    for (const file of filesOf(root)) {
+    for (const file of filesOf(root).filter(isRecording)) {
       const name = shortName(root, file);
       const result = await replayFile(file);
       decisions += result.decisions;
@@ -24,7 +24,8 @@ async function main(argv: readonly string[]): Promise<number> {
         console.log(`not covered: ${name}: ${result.notCovered}`);
         continue;
       }
-      console.log(`${name}: decisions ${result.decisions}, mismatches ${result.mismatches.length}`);
+      const skipped = result.skipped > 0 ? ` (${result.skipped} steps are not a tap's business)` : "";
+      console.log(`${name}: decisions ${result.decisions}, mismatches ${result.mismatches.length}${skipped}`);
       const shown = all ? result.mismatches : result.mismatches.slice(0, SHOWN);
       for (const mismatch of shown) console.log(`    ${mismatch}`);
       const left = result.mismatches.length - shown.length;

@@ -2,6 +2,7 @@
 import { readdirSync, readFileSync, statSync } from "node:fs";
 import { join, relative } from "node:path";
 import { gunzipSync } from "node:zlib";
+import { pairsOfCapture } from "./pairs.ts";
 
 export interface Packet {
   readonly op: "pkt";
@@ -103,16 +104,22 @@ export interface Session {
   }[];
 }
 
+/** Frames that came to the kernel's director and those that it sent on, in order. */
+export interface Pairs {
+  readonly format: "pairs";
+  readonly frames: readonly { readonly in: string; readonly out: string }[];
+}
+
 /** What a file turned out to hold. */
-export type Recording = Scenario | Session | { readonly format: "unknown"; readonly keys: readonly string[] };
+export type Recording = Scenario | Session | Pairs | { readonly format: "unknown"; readonly reason: string };
 
 export function readRecording(path: string): Recording {
   const bytes = readFileSync(path);
-  const text = path.endsWith(".gz") ? gunzipSync(bytes).toString() : bytes.toString();
-  const value = JSON.parse(text) as Record<string, unknown>;
-  if (value.format === "ipvs-oracle/1") return value as unknown as Scenario;
-  if (value.format === "ipvs-oracle-cli/1") return value as unknown as Session;
-  return { format: "unknown", keys: Object.keys(value) };
+  if (path.endsWith(".pcap")) return pairsOfCapture(bytes);
+  const value = JSON.parse((path.endsWith(".gz") ? gunzipSync(bytes) : bytes).toString());
+  if (value.format === "ipvs-oracle/1" || value.format === "ipvs-oracle-cli/1") return value;
+  if (Array.isArray(value.frames)) return { format: "pairs", frames: value.frames };
+  return { format: "unknown", reason: `it holds ${Object.keys(value).join(", ")}, no steps` };
 }
 
 /** Every file of a directory and of those below it, or the file itself, in the order of their names. */
@@ -122,8 +129,9 @@ export function filesOf(path: string): string[] {
   return names.map((name) => join(path, name)).filter((file) => statSync(file).isFile());
 }
 
+/** Everything else in a directory (its README) is nothing to replay. */
 export function isRecording(file: string): boolean {
-  return file.endsWith(".json") || file.endsWith(".json.gz");
+  return /\.(?:json|json\.gz|pcap)$/.test(file);
 }
 
 export function shortName(root: string, file: string): string {

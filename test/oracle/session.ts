@@ -24,7 +24,7 @@ interface Refused {
 }
 
 class SessionReplay {
-  readonly result: Result = { decisions: 0, mismatches: [], notCovered: undefined };
+  readonly result: Result = { decisions: 0, mismatches: [], skipped: 0, notCovered: undefined };
   readonly #world: World;
   #refused: Refused[] = [];
 

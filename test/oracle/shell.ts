@@ -23,6 +23,8 @@ export function runShell(world: World, cmd: string): void {
     ]);
     return;
   }
+  const address = /^ip addr add (\S+)\/\d+ dev lo$/.exec(cmd)?.[1];
+  if (address !== undefined) world.addAddress(address);
   // The narrower link of one real server: we know one MTU only, that of the link.
   const mtu = /^ip route add \S+ dev eth0 mtu (\d+)$/.exec(cmd)?.[1];
   if (mtu !== undefined) world.region.settings[Setting.mtu] = Number(mtu);

@@ -5,6 +5,7 @@
 import { attachCommands, type Commands } from "../../src/control/commands.ts";
 import { Shard } from "../../src/dataplane/shard.ts";
 import { VERDICTS } from "../../src/dataplane/verdict.ts";
+import { MemoryRing } from "../../src/ring/memory-ring.ts";
 import { registerBuiltIn } from "../../src/schedulers/built-in.ts";
 import { findScheduler } from "../../src/schedulers/registry.ts";
 import { TICK } from "../../src/table/connections.ts";
@@ -14,12 +15,14 @@ import { PLACE_VIPS } from "../../src/table/place.ts";
 import { createRegion, Header, type Region, regionBytes } from "../../src/table/region.ts";
 import { Setting } from "../../src/table/settings.ts";
 import { parseAddress, parseIpv4, parseMac, type Words } from "../../src/wire/address.ts";
-import { OneFrameRing } from "./ring.ts";
+import { contains, parseCidr } from "../../src/wire/network.ts";
 
 export const DIRECTOR_MAC = parseMac("02:00:00:00:00:01")!;
 export const GATEWAY_MAC = parseMac("02:00:00:00:00:fe")!;
 const SERVERS = 10;
 const VIPS = ["10.0.0.100", "10.0.0.101", "2001:db8::100"];
+/** Routed to the machine itself, for schedulers that look at the destination address. */
+const LOCAL_NETWORK = parseCidr("198.51.100.0/24")!;
 const DIP = "10.0.0.1";
 const DIP6 = "2001:db8::1";
 
@@ -31,6 +34,8 @@ const SIZES = {
   templates: 4096,
   neighbours: 64,
 };
+/** The longest IP packet and its Ethernet header. */
+const SLOT = 65_564;
 /** A moment after the machine's start; not 0, which tables take for "never". */
 const BEGIN = 1_000_000;
 
@@ -40,10 +45,12 @@ export function serverMac(n: number): { hi: number; lo: number } {
 }
 
 export class World {
+  /** Addresses that the machine has besides the fixed ones. */
+  readonly #added: Words[] = [];
   readonly region: Region;
   readonly commands: Commands;
   readonly shard: Shard;
-  readonly ring = new OneFrameRing();
+  readonly ring = new MemoryRing({ slots: 4, slotBytes: SLOT });
   /** Scenario seconds. */
   t = 0;
 
@@ -60,6 +67,19 @@ export class World {
     });
     this.shard = new Shard(this.region, 0, this.ring);
     this.shard.turn(this.now);
+  }
+
+  /** `ip addr add`. */
+  addAddress(text: string): void {
+    this.#added.push(parseAddress(text)!);
+  }
+
+  /** Is it an address of the machine? The kernel balances no others (it looks in LOCAL_IN). */
+  hasAddress(text: string): boolean {
+    const address = parseAddress(text)!;
+    return (
+      isLocal(address) || contains(LOCAL_NETWORK, address) || this.#added.some((one) => same(one, address))
+    );
   }
 
   /** Milliseconds of the director's clock. */
@@ -84,17 +104,21 @@ export class World {
   inject(frame: Uint8Array): { sent: Uint8Array[]; verdict: number } {
     const { verdict } = this.region.shards[0]!.counters;
     const before = verdict.slice(0, VERDICTS);
-    this.ring.take();
-    this.ring.offer(frame);
+    this.ring.takeSent();
+    this.ring.inject(frame);
     this.shard.turn(this.now);
     // Frames that waited for this one take part in the next burst.
     this.shard.turn(this.now);
-    return { sent: this.ring.take(), verdict: before.findIndex((count, v) => verdict[v]! > count) };
+    return { sent: this.ring.takeSent(), verdict: before.findIndex((count, v) => verdict[v]! > count) };
   }
 }
 
+function same(a: Words, b: Words): boolean {
+  return a.every((word, w) => word === b[w]);
+}
+
 function isLocal(address: Words): boolean {
-  return [DIP, DIP6, ...VIPS].some((text) => parseAddress(text)!.every((word, w) => word === address[w]));
+  return [DIP, DIP6, ...VIPS].some((text) => same(parseAddress(text)!, address));
 }
 
 function setUp(region: Region, kernel: string): void {
