@@ -10,6 +10,7 @@ import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
 import { type Request, requestSchema } from "./api-schema.ts";
 import type { Director } from "./director.ts";
 import type { CommandError, CommandErrorCode, DirectorCommand, Listing } from "./model.ts";
+import { requestFault } from "./request-fault.ts";
 
 export const DEFAULT_SOCKET = "/run/dr-director/control.sock";
 
@@ -38,8 +39,7 @@ export function createApi(director: Director): FastifyInstance {
   api.post("/v1/ipvsadm", (request, reply) => {
     const parsed = requestSchema.safeParse(request.body);
     if (!parsed.success) {
-      const issue = parsed.error.issues[0];
-      return refuse(reply, { code: "EINVAL", message: `${issue?.path.join(".")}: ${issue?.message}` });
+      return refuse(reply, { code: "EINVAL", message: requestFault(parsed.error) });
     }
     const asked = parsed.data as Request;
     return "command" in asked

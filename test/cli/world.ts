@@ -3,8 +3,7 @@ import { runIpvsadm, type Surroundings } from "../../src/cli/ipvsadm-run.ts";
 import { ServiceNames } from "../../src/cli/names.ts";
 import type { AddressBook } from "../../src/control/addresses.ts";
 import { attachCommands, type Commands } from "../../src/control/commands.ts";
-import { answerIpvsadm } from "../../src/control/ipvsadm-api.ts";
-import type { CommandError, CommandExecutor, DirectorCommand, Listing } from "../../src/control/model.ts";
+import type { CommandError, CommandExecutor, DirectorCommand } from "../../src/control/model.ts";
 import { BUILT_IN } from "../../src/schedulers/built-in.ts";
 import { createRegion, regionBytes } from "../../src/table/region.ts";
 
@@ -40,7 +39,7 @@ export interface Printed {
   stderr: string;
 }
 
-/** Goes through the API's JSON both ways, as the socket does. */
+/** What goes to the director and what comes back is turned into JSON and back, as on the socket. */
 class DirectClient implements DirectorClient {
   readonly #director: CommandExecutor;
   constructor(director: CommandExecutor) {
@@ -48,27 +47,27 @@ class DirectClient implements DirectorClient {
   }
 
   async change(commands: readonly DirectorCommand[]): Promise<(CommandError | null)[]> {
-    const results = new Array<CommandError | null>(commands.length).fill(null);
-    const answer = answerIpvsadm(this.#director, JSON.parse(JSON.stringify({ commands })));
-    if (!("body" in answer) || answer.status !== 200) throw new Error(JSON.stringify(answer));
-    for (const { index, error } of JSON.parse(answer.body).errors) results[index] = error;
-    return results;
+    return (sent(commands) as DirectorCommand[]).map((command) => {
+      const result = this.#director.execute(command);
+      return result.ok ? null : result.error;
+    });
   }
 
   async list(command: ListCommand): Promise<ListAnswer> {
-    const answer = answerIpvsadm(this.#director, JSON.parse(JSON.stringify({ command })));
-    if ("body" in answer) return { kind: "error", error: JSON.parse(answer.body).error };
-    const [head, ...rows] = [...answer.lines].map((line) => JSON.parse(line));
-    rows.pop();
-    const kind = head.kind as Listing["kind"];
-    return (kind === "services" || kind === "connections"
-      ? { ...head, [kind]: stream(rows) }
-      : head) as unknown as ListAnswer;
+    const result = this.#director.execute(sent(command) as ListCommand);
+    if (!result.ok) return { kind: "error", error: result.error };
+    const listing = result.listing!;
+    if (listing.kind === "services") return { ...listing, services: stream(listing.services) };
+    return listing.kind === "connections"
+      ? { ...listing, connections: stream(listing.connections) }
+      : listing;
   }
 }
 
+const sent = (value: unknown): unknown => JSON.parse(JSON.stringify(value));
+
 async function* stream<T>(rows: Iterable<T>): AsyncGenerator<T> {
-  yield* rows;
+  for (const row of rows) yield sent(row) as T;
 }
 
 const services = new ServiceNames(SERVICES);

@@ -8,7 +8,7 @@ import { attachCommands } from "../../src/control/commands.ts";
 import type { CommandExecutor, ConnectionListing } from "../../src/control/model.ts";
 import { BUILT_IN } from "../../src/schedulers/built-in.ts";
 import { createRegion, regionBytes } from "../../src/table/region.ts";
-import { serve } from "../cli/server.ts";
+import { apiOver } from "../cli/server.ts";
 import { newCommands } from "../cli/world.ts";
 
 /** The programs as a user runs them, over a socket. */
@@ -16,7 +16,7 @@ import { newCommands } from "../cli/world.ts";
 const ROOT = new URL("../../", import.meta.url).pathname;
 const folder = mkdtempSync(join(tmpdir(), "dradm-"));
 const socket = join(folder, "control.sock");
-let server: Server | undefined;
+let close: (() => Promise<unknown>) | undefined;
 
 interface Ended {
   rc: number | null;
@@ -47,13 +47,19 @@ function shell(
 }
 
 async function listen(director: CommandExecutor): Promise<void> {
-  server = await serve(director, socket);
+  const api = apiOver(director);
+  await api.listen({ path: socket });
+  close = () => api.close();
 }
 
 /** A director that misbehaves. */
 function answerWith(listener: RequestListener): Promise<void> {
-  const broken = createServer(listener);
-  server = broken;
+  const broken: Server = createServer(listener);
+  close = () =>
+    new Promise((resolve) => {
+      broken.closeAllConnections();
+      broken.close(resolve);
+    });
   return new Promise((resolve) => broken.listen(socket, resolve));
 }
 
@@ -65,9 +71,8 @@ beforeAll(() => {
   }
 });
 afterEach(async () => {
-  server?.closeAllConnections();
-  await new Promise((resolve) => (server === undefined ? resolve(null) : server.close(resolve)));
-  server = undefined;
+  await close?.();
+  close = undefined;
 });
 afterAll(() => rmSync(folder, { recursive: true, force: true }));
 
