@@ -12,7 +12,8 @@ const VITEST = join(ROOT, "node_modules", "vitest", "vitest.mjs");
 const scratch = mkdtempSync(join(tmpdir(), "dr-director-test-"));
 
 // An ordinary user is root in a user namespace of their own; that is all the namespaces of the lab need.
-const asRoot = process.getuid() === 0 ? [] : ["unshare", "--user", "--map-root-user", "--net"];
+const ordinary = process.getuid() !== 0;
+const asRoot = ordinary ? ["unshare", "--user", "--map-root-user", "--net"] : [];
 
 function runProject(project) {
   const file = join(scratch, `${project}.json`);
@@ -22,7 +23,11 @@ function runProject(project) {
   const run = spawnSync(command[0], command.slice(1), {
     cwd: ROOT,
     stdio: ["ignore", "inherit", "inherit"],
-    env: { ...process.env, DR_DIRECTOR_TEST_RESULTS: file },
+    env: {
+      ...process.env,
+      DR_DIRECTOR_TEST_RESULTS: file,
+      ...(ordinary ? { DR_DIRECTOR_LAB_USER_NAMESPACE: "1" } : {}), // src/lab/privilege.ts
+    },
   });
   if (!existsSync(file))
     return {

@@ -54,12 +54,12 @@ test("UDP: a flow's datagrams all reach one real server and come back from the V
   expect(servers).toEqual(["['rs1']", "['rs2']", "['rs3']"]); // three flows, round robin
 });
 
-/** nginx as anyone runs it, with everything it writes in one folder. */
+/** nginx as anyone runs it, with everything it writes in one folder; as root, the only user that a user namespace has. */
 async function startNginx(lab: Lab, name: string): Promise<void> {
   const folder = makeFolder();
   writeFileSync(
     join(folder, "nginx.conf"),
-    `daemon off; master_process off; pid ${folder}/pid; error_log ${folder}/error.log;
+    `daemon off; master_process off; user root root; pid ${folder}/pid; error_log ${folder}/error.log;
      events { worker_connections 256; }
      http {
        access_log off; client_body_temp_path ${folder}/body; proxy_temp_path ${folder}/proxy;
