@@ -4,15 +4,15 @@ import { type Result, replayScenario } from "./replay.ts";
 import { readRecording } from "./scenario.ts";
 import { replaySession } from "./session.ts";
 
-export async function replayFile(file: string): Promise<Result> {
+export async function replayFile(file: string, shards = 1): Promise<Result> {
   const recording = readRecording(file);
   switch (recording.format) {
     case "ipvs-oracle/1":
-      return replayScenario(recording);
+      return replayScenario(recording, shards);
     case "ipvs-oracle-cli/1":
-      return replaySession(recording);
+      return replaySession(recording, shards);
     case "pairs":
-      return replayPairs(recording);
+      return replayPairs(recording, shards);
     default:
       return { decisions: 0, mismatches: [], skipped: 0, notCovered: recording.reason };
   }

@@ -7,9 +7,10 @@ const SHOWN = 3;
 
 async function main(argv: readonly string[]): Promise<number> {
   const all = argv.includes("--all");
-  const paths = argv.filter((arg) => arg !== "--all");
+  const shards = Number(argv.find((arg) => arg.startsWith("--shards="))?.slice(9) ?? 1);
+  const paths = argv.filter((arg) => !arg.startsWith("--"));
   if (paths.length === 0) {
-    console.error("usage: npm run oracle -- [--all] PATH…");
+    console.error("usage: npm run oracle -- [--all] [--shards=N] PATH…");
     return 2;
   }
   let decisions = 0;
@@ -17,7 +18,7 @@ async function main(argv: readonly string[]): Promise<number> {
   for (const root of paths) {
     for (const file of filesOf(root).filter(isRecording)) {
       const name = shortName(root, file);
-      const result = await replayFile(file);
+      const result = await replayFile(file, shards);
       decisions += result.decisions;
       mismatches += result.mismatches.length;
       if (result.notCovered !== undefined) {

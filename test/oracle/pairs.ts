@@ -46,9 +46,9 @@ export function pairsOfCapture(bytes: Uint8Array): Recording {
   return { format: "pairs", frames: pairs };
 }
 
-export async function replayPairs(recording: Pairs): Promise<Result> {
+export async function replayPairs(recording: Pairs, shards = 1): Promise<Result> {
   const result: Result = { decisions: 0, mismatches: [], skipped: 0, notCovered: undefined };
-  const world = new World(KERNEL);
+  const world = new World(KERNEL, shards);
   const first = viewOf(hexBytes(recording.frames[0]!.in));
   const vip = formatIpv4(ipv4.destination(first, ethernet.ETH_HEADER));
   const port = first.getUint16(ethernet.ETH_HEADER + ipv4.headerLength(first, ethernet.ETH_HEADER) + 2);

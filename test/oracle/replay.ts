@@ -55,8 +55,8 @@ class Replay {
   #index = 0;
   #lastPacket = Number.NEGATIVE_INFINITY;
 
-  constructor(scenario: Scenario) {
-    this.#world = new World(scenario.kernel);
+  constructor(scenario: Scenario, shards: number) {
+    this.#world = new World(scenario.kernel, shards);
     this.#timers = new Timers(this.#world);
     this.#slack = scenario.kernel === "6.1.176" ? 1000 : 50;
   }
@@ -269,8 +269,8 @@ function reasonAgainst({ steps }: Scenario): string | undefined {
   return undefined;
 }
 
-export async function replayScenario(scenario: Scenario): Promise<Result> {
+export async function replayScenario(scenario: Scenario, shards = 1): Promise<Result> {
   const reason = reasonAgainst(scenario);
   if (reason !== undefined) return { decisions: 0, mismatches: [], skipped: 0, notCovered: reason };
-  return new Replay(scenario).run(scenario.steps);
+  return new Replay(scenario, shards).run(scenario.steps);
 }

@@ -28,8 +28,8 @@ class SessionReplay {
   readonly #world: World;
   #refused: Refused[] = [];
 
-  constructor(session: Session) {
-    this.#world = new World(session.kernel);
+  constructor(session: Session, shards: number) {
+    this.#world = new World(session.kernel, shards);
   }
 
   async run(commands: Session["commands"]): Promise<Result> {
@@ -144,6 +144,6 @@ function byService(text: string): string {
     .join("");
 }
 
-export async function replaySession(session: Session): Promise<Result> {
-  return new SessionReplay(session).run(session.commands);
+export async function replaySession(session: Session, shards = 1): Promise<Result> {
+  return new SessionReplay(session, shards).run(session.commands);
 }

@@ -43,9 +43,8 @@ export class Timers {
   advance(t: number): void {
     const world = this.#world;
     if (t <= world.t) return;
-    const [shard] = world.region.shards;
     const tick = Math.floor(world.nowAt(t) / TICK) | 0;
-    this.#remember(shard!.connections, tick, t);
+    for (const { connections } of world.region.shards) this.#remember(connections, tick, t);
     const before = world.region.templates.live > 0 ? entriesOf(world, 0) : [];
     world.advance(t);
     if (before.length > 0) this.#rememberTemplates(before);

@@ -4,7 +4,7 @@
  */
 import { attachCommands, type Commands } from "../../src/control/commands.ts";
 import { Shard } from "../../src/dataplane/shard.ts";
-import { VERDICTS } from "../../src/dataplane/verdict.ts";
+import { VERDICTS, Verdict } from "../../src/dataplane/verdict.ts";
 import { MemoryRing } from "../../src/ring/memory-ring.ts";
 import { registerBuiltIn } from "../../src/schedulers/built-in.ts";
 import { findScheduler } from "../../src/schedulers/registry.ts";
@@ -49,14 +49,17 @@ export class World {
   readonly #added: Words[] = [];
   readonly region: Region;
   readonly commands: Commands;
-  readonly shard: Shard;
-  readonly ring = new MemoryRing({ slots: 4, slotBytes: SLOT });
+  readonly #shards: readonly Shard[];
+  readonly #rings: readonly MemoryRing[];
+  #frames = 0;
   /** Scenario seconds. */
   t = 0;
 
-  constructor(kernel: string) {
+  /** With several shards each frame arrives at the next one, which is mostly not where its flow lives. */
+  constructor(kernel: string, shards = 1) {
     registerBuiltIn();
-    this.region = createRegion(new ArrayBuffer(regionBytes(SIZES)), SIZES, 0x5eed, BEGIN / TICK);
+    const sizes = { ...SIZES, shards };
+    this.region = createRegion(new ArrayBuffer(regionBytes(sizes)), sizes, 0x5eed, BEGIN / TICK);
     setUp(this.region, kernel);
     this.commands = attachCommands(this.region, {
       now: () => this.now,
@@ -65,8 +68,9 @@ export class World {
       schedulers: (name) => (name === "twos" ? undefined : findScheduler(name)),
       info: { size: 4096 },
     });
-    this.shard = new Shard(this.region, 0, this.ring);
-    this.shard.turn(this.now);
+    this.#rings = Array.from({ length: shards }, () => new MemoryRing({ slots: 4, slotBytes: SLOT }));
+    this.#shards = this.#rings.map((ring, index) => new Shard(this.region, index, ring));
+    this.#turn();
   }
 
   /** `ip addr add`. */
@@ -95,21 +99,33 @@ export class World {
   advance(t: number): void {
     while (this.t < t) {
       this.t = Math.min(t, Math.floor(this.t) + 1);
-      this.shard.turn(this.now);
+      this.#turn();
       this.commands.sweep(this.now);
     }
   }
 
   /** One frame through the data path: what was sent, and the verdict's number. */
   inject(frame: Uint8Array): { sent: Uint8Array[]; verdict: number } {
-    const { verdict } = this.region.shards[0]!.counters;
-    const before = verdict.slice(0, VERDICTS);
-    this.ring.takeSent();
-    this.ring.inject(frame);
-    this.shard.turn(this.now);
-    // Frames that waited for this one take part in the next burst.
-    this.shard.turn(this.now);
-    return { sent: this.ring.takeSent(), verdict: before.findIndex((count, v) => verdict[v]! > count) };
+    const before = this.#verdicts();
+    for (const ring of this.#rings) ring.takeSent();
+    this.#rings[this.#frames++ % this.#rings.length]!.inject(frame);
+    // Frames that were handed over or waited for this one take part in later bursts.
+    for (let turn = 0; turn < 4; turn++) this.#turn();
+    const after = this.#verdicts();
+    const verdict = after.findIndex((count, v) => v !== Verdict.HandedOver && count > before[v]!);
+    return { sent: this.#rings.flatMap((ring) => ring.takeSent()), verdict };
+  }
+
+  #turn(): void {
+    for (const shard of this.#shards) shard.turn(this.now);
+  }
+
+  #verdicts(): Float64Array {
+    const sums = new Float64Array(VERDICTS);
+    for (const { counters } of this.region.shards) {
+      for (let v = 0; v < VERDICTS; v++) sums[v]! += counters.verdict[v]!;
+    }
+    return sums;
   }
 }
 
