@@ -1,4 +1,6 @@
 /** The public API: a director in your own program, schedulers of your own, and the words they share. */
+
+export { type Refused, refusalText } from "./control/apply.ts";
 export {
   type Config,
   ConfigError,
@@ -10,7 +12,7 @@ export {
 export type { ConfigInput } from "./control/config-schema.ts";
 export type { DirectorCounters, ShardCounters } from "./control/counters.ts";
 export { type Desired, desiredOf, difference, toCommands } from "./control/difference.ts";
-export { Director, DirectorError, type DirectorOptions, type Refused } from "./control/director.ts";
+export { Director, DirectorError, type DirectorOptions } from "./control/director.ts";
 export type { DirectorEvent, DirectorListener } from "./control/events.ts";
 export type * from "./control/model.ts";
 export { SchedulerFlag, serverKeyText, serviceKeyText } from "./control/model.ts";

@@ -1,11 +1,13 @@
 /** What `dr-director run` does from its first check to its last signal. */
 import { createApi, DEFAULT_SOCKET, listen, SocketError } from "../control/api.ts";
+import { refusalText } from "../control/apply.ts";
 import { ConfigError } from "../control/config.ts";
 import type { DirectorCounters } from "../control/counters.ts";
-import { Director, DirectorError, refusalText } from "../control/director.ts";
+import { Director, DirectorError } from "../control/director.ts";
 import { MachineError } from "../control/machine.ts";
 import { StateError } from "../control/region-file.ts";
 import { SchedulerModuleError } from "../control/scheduler-modules.ts";
+import { SilenceError } from "../control/silence.ts";
 import { isNativeError } from "../ring/native.ts";
 import { type RunFlags, readConfig, readRules, schedulerPaths } from "./commands/run.ts";
 import { createLogger, type Logger, logEvent } from "./log.ts";
@@ -76,9 +78,14 @@ export function countersTable({ received, verdicts, ringDrops }: DirectorCounter
 /** One clear sentence where the cause is the caller's to cure; else the error with its stack. */
 function explain(error: unknown): string {
   if (error instanceof ConfigError) return error.message;
-  const known = [MachineError, SocketError, StateError, SchedulerModuleError, DirectorError].some(
-    (type) => error instanceof type,
-  );
+  const known = [
+    MachineError,
+    SocketError,
+    SilenceError,
+    StateError,
+    SchedulerModuleError,
+    DirectorError,
+  ].some((type) => error instanceof type);
   const message = error instanceof Error ? error.message : String(error);
   if (known || isNativeError(error) || message.includes("is not built")) return `dr-director: ${message}`;
   if ((error as NodeJS.ErrnoException).code === "ENOENT") return `dr-director: ${message}`;

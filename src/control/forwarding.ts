@@ -1,0 +1,175 @@
+/**
+ * Everything that frames go through: the host's silence, the rings' sockets with their filter, the shards. Opened in
+ * an order in which nothing is answered twice, followed as services change, and taken away again.
+ */
+import { readSync } from "node:fs";
+import { native, Watch } from "../ring/native.ts";
+import {
+  closePacketSockets,
+  openPacketSockets,
+  type PacketSockets,
+  setPacketFilter,
+} from "../ring/packet-sockets.ts";
+import { type Region, ShardCell } from "../table/region.ts";
+import type { CbpfInstruction } from "../wire/cbpf.ts";
+import type { Config } from "./config.ts";
+import type { Events } from "./events.ts";
+import { MachineError } from "./machine.ts";
+import type { OpenRegion } from "./region-file.ts";
+import { PiscinaShardHost, type ShardEvent, type ShardHost } from "./shard-host.ts";
+import type { ShardTask } from "./shard-task.ts";
+import { Silence, SilenceError } from "./silence.ts";
+import { shardProgram, silencedTraffic } from "./traffic.ts";
+
+export interface ForwardingOptions {
+  readonly state: OpenRegion;
+  readonly config: Config;
+  readonly interfaceName: string;
+  readonly schedulers: readonly string[];
+  readonly events: Events;
+  /** The packet filter as the services are now. */
+  readonly filter: () => readonly CbpfInstruction[];
+  /** A shard wants a neighbour. */
+  readonly kicked: () => void;
+}
+
+/** A shard whose heartbeat stands this long hangs, ms; the longest sleep is a tenth of a second. */
+const HUNG_MS = 3_000;
+
+export class Forwarding {
+  readonly #options: ForwardingOptions;
+  readonly #region: Region;
+  /** What is to be taken away at the end, last made first. */
+  readonly #undo: (() => void | Promise<void>)[] = [];
+  #silence: Silence | undefined;
+  #sockets: readonly PacketSockets[] = [];
+  #shards: ShardHost | undefined;
+  #pulses: { beat: number; since: number }[] = [];
+
+  constructor(options: ForwardingOptions) {
+    this.#options = options;
+    this.#region = options.state.region;
+  }
+
+  /** Resolves when frames are forwarded. When it rejects, `close` takes away what stands already. */
+  async open(): Promise<void> {
+    this.#beginSilence();
+    this.#openSockets();
+    const control = native().eventFd();
+    this.#undo.push(() => native().close(control));
+    const watch = new Watch(control, () => {
+      readSync(control, new Uint8Array(8));
+      this.#options.kicked();
+    });
+    this.#undo.push(() => watch.end());
+    const shards = new PiscinaShardHost({
+      region: this.#region,
+      tasks: this.#sockets.map((sockets, index) => this.#task(sockets, index, control)),
+      event: (event) => this.#tell(event),
+    });
+    this.#shards = shards;
+    this.#undo.push(() => shards.stop());
+    await shards.start();
+  }
+
+  /** Has everything follow the services. The host falls silent before the rings take new traffic. */
+  follow(): void {
+    try {
+      this.#silence?.update(silencedTraffic(this.#region));
+    } catch (error) {
+      const message = `the host's silence does not follow the services: ${(error as Error).message}`;
+      this.#options.events.tell("error", "silence", message);
+    }
+    const filter = this.#options.filter();
+    for (const sockets of this.#sockets) setPacketFilter(sockets, filter);
+    this.wake();
+  }
+
+  wake(): void {
+    this.#shards?.wake();
+  }
+
+  /** Looks whether every shard still turns. */
+  feelPulses(now: number): void {
+    for (const [i, { cells }] of this.#region.shards.entries()) {
+      const beat = cells[ShardCell.Beat]!;
+      const pulse = this.#pulses[i];
+      if (pulse === undefined || pulse.beat !== beat) this.#pulses[i] = { beat, since: now };
+      else if (now - pulse.since > HUNG_MS) {
+        pulse.since = now;
+        const message = `shard ${i} has not turned for ${HUNG_MS / 1000} s`;
+        this.#options.events.tell("error", "shard-hung", message, { shard: i });
+      }
+    }
+  }
+
+  async close(): Promise<void> {
+    for (let undo = this.#undo.pop(); undo !== undefined; undo = this.#undo.pop()) {
+      try {
+        await undo();
+      } catch (error) {
+        this.#options.events.tell("warn", "stop-failed", `while stopping: ${(error as Error).message}`);
+      }
+    }
+  }
+
+  #beginSilence(): void {
+    const { config, interfaceName, events } = this.#options;
+    if (config.silence === "off") return;
+    try {
+      const silence = new Silence(interfaceName);
+      this.#undo.push(() => silence.close());
+      silence.update(silencedTraffic(this.#region));
+      this.#silence = silence;
+      if (silence.vanishes) return;
+      const message = `this kernel keeps table ${silence.table} if the director is killed; the next start replaces it`;
+      events.tell("warn", "silence", message);
+    } catch (error) {
+      const message = `the host's own stack may answer the services' traffic: ${(error as Error).message}`;
+      if (config.silence === "require") throw new SilenceError(`${message} (silence: require)`);
+      events.tell("warn", "silence", message);
+    }
+  }
+
+  #openSockets(): void {
+    const { config, interfaceName, events } = this.#options;
+    const { kind, bypass, frames } = config.ring;
+    if (kind === "xdp!") throw new MachineError("ring xdp!: this build has no AF_XDP ring; use `packet`");
+    if (kind === "xdp") events.tell("warn", "ring", "this build has no AF_XDP ring: uses AF_PACKET");
+    this.#sockets = openPacketSockets({
+      interfaceName,
+      shards: config.shards,
+      filter: this.#options.filter(),
+      fanout: { group: process.pid & 0xffff, program: shardProgram(this.#region) },
+      qdiscBypass: bypass,
+      ...(frames === undefined ? {} : { slots: frames }),
+    });
+    this.#undo.push(() => {
+      for (const sockets of this.#sockets) closePacketSockets(sockets);
+    });
+    // The rings are new: where the last process's ring stood says nothing about them.
+    for (const shard of this.#region.shards) shard.cells[ShardCell.RingPosition] = 0;
+  }
+
+  #task(sockets: PacketSockets, index: number, control: number): ShardTask {
+    const { state, config, schedulers } = this.#options;
+    const { cpus, ring } = config;
+    return {
+      index,
+      regionFd: state.fd,
+      regionBytes: state.bytes,
+      sockets,
+      wakes: this.#sockets.map(({ wake }) => wake),
+      control,
+      wait: ring.wait,
+      cpu: cpus.length === 0 ? -1 : cpus[index % cpus.length]!,
+      schedulers,
+    };
+  }
+
+  #tell({ kind, shard, reason }: ShardEvent): void {
+    const died = kind === "died";
+    const text = died ? `shard ${shard} died (${reason}) and is started again` : `shard ${shard} started`;
+    this.#options.events.tell(died ? "error" : "debug", `shard-${kind}`, text, { shard, reason });
+  }
+}

@@ -1,0 +1,148 @@
+/**
+ * The director on its link: our interface and the host's addresses as they are now, ARP, the real servers' MACs and
+ * the virtual addresses that we answer for.
+ */
+import { native } from "../ring/native.ts";
+import { Header, type Region } from "../table/region.ts";
+import { formatAddress, isMapped, type Mac, parseAddress, parseMac, type Words } from "../wire/address.ts";
+import { ArpSocket } from "./arp-socket.ts";
+import type { Config } from "./config.ts";
+import type { Events } from "./events.ts";
+import { type HostAddresses, type Link, readLink } from "./machine.ts";
+import { type NeighbourEvent, NeighbourKeeper } from "./neighbours.ts";
+import { seededRandom } from "./random.ts";
+import { writeLink } from "./region-config.ts";
+import { type VipEvent, VipKeeper } from "./vip.ts";
+
+export interface SurroundingsOptions {
+  readonly region: Region;
+  readonly link: Link;
+  readonly host: HostAddresses;
+  readonly events: Events;
+  /** The shards must look at what changed. */
+  readonly wake: () => void;
+}
+
+export class Surroundings {
+  readonly neighbours: NeighbourKeeper;
+  readonly vips: VipKeeper;
+  readonly host: HostAddresses;
+  readonly #options: SurroundingsOptions;
+  readonly #arp: ArpSocket;
+  #link: Link;
+  #vipWords: readonly Words[] = [];
+  #vipNumbers: ReadonlySet<number> = new Set();
+  #vipList: Config["vips"] = [];
+  #trouble = "";
+
+  constructor(options: SurroundingsOptions) {
+    const { region, link, host, wake } = options;
+    this.#options = options;
+    this.#link = link;
+    this.host = host;
+    this.#arp = new ArpSocket({
+      interfaceIndex: link.index,
+      mac: link.mac,
+      source: (target) => host.sourceFor(link.name, target, this.#vipNumbers),
+      heard: (packet, toUs) => {
+        const now = native().monotonic();
+        this.neighbours.heard(packet, toUs, now);
+        this.vips.heard(packet, now);
+      },
+      failed: (error) => this.#troubled(`ARP on ${link.name}: ${error.message}`),
+    });
+    this.neighbours = new NeighbourKeeper(region, this.#arp, {
+      random: seededRandom(region.header[Header.Seed]! ^ process.pid),
+      wake,
+      event: (event) => this.#tellNeighbour(event),
+    });
+    this.vips = new VipKeeper(region, this.#arp, {
+      isLocal: (words) => host.isLocal(words),
+      wake,
+      event: (event) => this.#tellVip(event),
+    });
+  }
+
+  /** Every virtual address of the config, owned or not. */
+  get vipAddresses(): readonly Words[] {
+    return this.#vipWords;
+  }
+
+  /** What the config says of addresses, but does not yet announce any: see `stand`. */
+  learn(config: Config, now: number): void {
+    this.#vipList = config.vips;
+    this.#vipWords = config.vips
+      .map((vip) => parseAddress(vip.address))
+      .filter((words) => words !== undefined);
+    this.#vipNumbers = new Set(this.#vipWords.filter(isMapped).map((words) => words[3]));
+    const statics = new Map<string, Mac>();
+    for (const { address, mac } of config.services.flatMap((service) => service.servers)) {
+      const words = parseAddress(address);
+      const parsed = mac === undefined ? undefined : parseMac(mac);
+      if (words !== undefined && parsed !== undefined) statics.set(formatAddress(words), parsed);
+    }
+    this.#writeLink();
+    this.neighbours.setStatics(statics, now);
+  }
+
+  /** Answers for the virtual addresses from now on: only once their frames are forwarded. */
+  stand(now: number): void {
+    this.vips.configure(this.#vipList, now);
+  }
+
+  tend(now: number): void {
+    this.neighbours.tend(now);
+    this.vips.tend(now);
+  }
+
+  /** Addresses, MAC and MTU may change under us; call about once a second. */
+  look(now: number): void {
+    if (this.host.refresh()) this.vips.configure(this.#vipList, now);
+    try {
+      this.#link = readLink(this.#link.name);
+    } catch (error) {
+      this.#troubled((error as Error).message);
+      return;
+    }
+    if (this.#trouble !== "")
+      this.#options.events.tell("info", "link-back", `interface ${this.#link.name} is back`);
+    this.#trouble = "";
+    this.#arp.mac = this.#link.mac;
+    this.#writeLink();
+  }
+
+  close(): void {
+    this.#arp.close();
+  }
+
+  #writeLink(): void {
+    const { name, mac, mtu } = this.#link;
+    writeLink(this.#options.region, mac, mtu, this.host.sourceFor(name, 0, this.#vipNumbers));
+  }
+
+  /** Said once, until something else is wrong or all is well again. */
+  #troubled(message: string): void {
+    if (message === this.#trouble) return;
+    this.#trouble = message;
+    this.#options.events.tell("warn", "link", message, { interface: this.#link.name });
+  }
+
+  #tellNeighbour({ kind, address, mac, before }: NeighbourEvent): void {
+    const place = mac === undefined ? "does not answer ARP" : `is at ${mac}${kind === "moved" ? " now" : ""}`;
+    const level = kind === "failed" ? "warn" : "info";
+    this.#options.events.tell(level, `neighbour-${kind}`, `real server ${address} ${place}`, {
+      address,
+      mac,
+      before,
+    });
+  }
+
+  #tellVip({ kind, address, mac }: VipEvent): void {
+    const text = {
+      conflict: `${mac} claims the virtual address ${address} too`,
+      activated: `answers for ${address}`,
+      deactivated: `no longer answers for ${address}`,
+    }[kind];
+    this.#options.events.tell(kind === "conflict" ? "error" : "info", `vip-${kind}`, text, { address, mac });
+  }
+}
