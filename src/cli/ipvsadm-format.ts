@@ -21,7 +21,7 @@ export interface NameWriter {
   /** The name of an address, or null to print the address. */
   host(address: string): string | null;
   /** The name of a port, or null to print the number. */
-  port(port: number, protocol: Protocol): string | null;
+  port(port: number, protocol: "tcp" | "udp" | "sctp"): string | null;
 }
 
 export const NUMERIC: NameWriter = { host: () => null, port: () => null };
@@ -67,6 +67,9 @@ export function serviceLines(service: ServiceListing, format: ListFormat, names:
   return text;
 }
 
+const LONGEST_IPV4 = 28;
+const LONGEST_IPV6 = 59;
+
 const METHODS = { route: "Route", tunnel: "Tunnel", masq: "Masq" } as const;
 
 function serverLine(
@@ -75,7 +78,8 @@ function serverLine(
   format: ListFormat,
   names: NameWriter,
 ): string {
-  const name = `  -> ${endpoint(server.address, server.port, service.key.protocol, names).padEnd(28)}`;
+  const where = cut(server.address, endpoint(server.address, server.port, service.key.protocol, names));
+  const name = `  -> ${where.padEnd(28)}`;
   const method = METHODS[server.method].padEnd(7);
   const counts = `${left(server.activeConns, 10)} ${left(server.inactiveConns, 10)}`;
   switch (format.columns) {
@@ -126,11 +130,19 @@ export function largeNumber(value: number): string {
 function serviceName(key: ServiceKey, names: NameWriter): string {
   // ipvsadm prints the mark signed
   if (key.protocol === "fwm") return `FWM  ${key.mark | 0}${key.family === 6 ? " IPv6" : ""}`;
-  return `${key.protocol.toUpperCase().padEnd(4)} ${endpoint(key.address, key.port, key.protocol, names)}`;
+  const where = cut(key.address, endpoint(key.address, key.port, key.protocol, names));
+  return `${key.protocol.toUpperCase().padEnd(4)} ${where}`;
+}
+
+/** A listing of services cuts long names, as ipvsadm does; rules and connections are printed in full. */
+function cut(address: string, text: string): string {
+  return text.slice(0, address.includes(":") ? LONGEST_IPV6 : LONGEST_IPV4);
 }
 
 function endpoint(address: string, port: number, protocol: Protocol, names: NameWriter): string {
-  const service = (port === 0 ? null : names.port(port, protocol)) ?? String(port);
+  // a mark has no protocol, and so its ports have no names
+  const named = port !== 0 && (protocol === "tcp" || protocol === "udp" || protocol === "sctp");
+  const service = (named ? names.port(port, protocol) : null) ?? String(port);
   if (!address.includes(":")) return `${names.host(address) ?? address}:${service}`;
   return `[${names.host(address) ?? readIPv6(address) ?? address}]:${service}`;
 }
@@ -203,6 +215,7 @@ export function connectionLine(
   columns: ListFormat["columns"],
   names: NameWriter,
 ): string {
+  // "IP", a template of a mark, has no named ports
   const protocol = entry.protocol.toLowerCase() as Protocol;
   const time = `${twoDigits(Math.floor(entry.expiresSeconds / 60))}:${twoDigits(entry.expiresSeconds % 60)}`;
   const ends = [

@@ -1,6 +1,5 @@
 import { lookup as lookupHost, lookupService } from "node:dns/promises";
 import { readFileSync } from "node:fs";
-import type { Protocol } from "../control/model.ts";
 import type { NameLookup } from "./endpoint.ts";
 import type { NameWriter } from "./ipvsadm-format.ts";
 
@@ -77,7 +76,7 @@ export class SystemNames {
     );
     return {
       host: (address) => this.#hosts.get(address) ?? null,
-      port: (port, protocol) => this.services.name(port, transportOf(protocol)),
+      port: (port, protocol) => this.services.name(port, protocol),
     };
   }
 
@@ -85,10 +84,6 @@ export class SystemNames {
     this.#services ??= new ServiceNames(readServices());
     return this.#services;
   }
-}
-
-function transportOf(protocol: Protocol | string): Transport {
-  return protocol === "udp" || protocol === "sctp" ? protocol : "tcp";
 }
 
 function readServices(): string {

@@ -133,6 +133,25 @@ describe("services", () => {
     );
   });
 
+  it("have their long names cut in listings, not in rules, and a mark's ports are numbers", () => {
+    const names = { host: () => "a-very-long-name-indeed-for-a-real-server.example.com", port: () => "http" };
+    const six = { host: () => "six-very-long-name-indeed-for-a-real-server.example.com", port: () => "http" };
+    const long = service(key("10.0.0.2"), { servers: [server("10.0.0.2")] });
+    expect(serviceLines(long, format(), names)).toBe(
+      "TCP  a-very-long-name-indeed-for- rr\n" +
+        "  -> a-very-long-name-indeed-for- Route   1      0          0         \n",
+    );
+    expect(serviceLines(service(key("::1")), format(), six)).toBe(
+      "TCP  [six-very-long-name-indeed-for-a-real-server.example.com]:h rr\n",
+    );
+    const mark = service(key("0.0.0.0", { protocol: "fwm", mark: 5, port: 0 }), {
+      servers: [server("10.0.0.2")],
+    });
+    expect(saveLines(mark, names)).toContain(
+      "-r a-very-long-name-indeed-for-a-real-server.example.com:80 -g",
+    );
+  });
+
   it("name the flags of their scheduler only", () => {
     expect(schedulerFlagNames("sh", 0x38)).toBe("sh-fallback,sh-port");
     expect(schedulerFlagNames("mh", 0x10)).toBe("mh-port");

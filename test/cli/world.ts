@@ -82,8 +82,7 @@ export async function run(director: CommandExecutor, argv: readonly string[], st
     withLookup: async (parse) => parse({ host, port: (name, protocol) => services.port(name, protocol) }),
     namesFor: async () => ({
       host: (address) => HOSTS[address] ?? null,
-      port: (port, protocol) =>
-        services.name(port, protocol === "udp" || protocol === "sctp" ? protocol : "tcp"),
+      port: (port, protocol) => services.name(port, protocol),
     }),
     print: async (text) => void (printed.stdout += text),
     complain: (text) => void (printed.stderr += text),
