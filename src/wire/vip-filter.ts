@@ -7,9 +7,12 @@
  * Linux 6.16 they see only the linear part of a buffer, and some drivers (virtio-net without GRO) leave nothing but
  * the MAC header there: every larger frame would be missed without a word.
  */
+import type { Words } from "./address.ts";
 import { CbpfAssembler, type CbpfInstruction, Op, Test } from "./cbpf.ts";
 import { ETH_HEADER, ETH_TYPE, EtherType } from "./ethernet.ts";
 import { IPV4_DESTINATION, IPV4_PROTOCOL, Protocol } from "./ipv4.ts";
+import { IPV6_DESTINATION, IPV6_NEXT_HEADER } from "./ipv6.ts";
+import { type Prefix, searchPrefixes } from "./prefix-search.ts";
 
 /** IPv4 addresses as u32; `bits` of `address` count. */
 export interface Ipv4Network {
@@ -17,110 +20,98 @@ export interface Ipv4Network {
   readonly bits: number;
 }
 
+export interface Ipv6Network {
+  readonly address: Words;
+  readonly bits: number;
+}
+
 export interface VipFilterOptions {
-  /** IP protocols to take for the VIPs; ICMP, TCP and UDP by default. Fragments carry their datagram's. */
-  readonly protocols?: readonly number[];
-  /** The director's own addresses: ICMP errors to them are taken too. */
+  /** The director's own IPv4 addresses: ICMP errors to them are taken too. */
   readonly dips?: readonly number[];
-  /** The most address ranges searched; more are joined with their neighbours, and a few unwanted frames come in. */
-  readonly ranges?: number;
+  readonly networks6?: readonly Ipv6Network[];
+  /** The most prefixes searched per family; more are joined, and a few unwanted frames come in. */
+  readonly limit?: number;
+  readonly limit6?: number;
 }
 
-interface Range {
-  readonly low: number;
-  readonly high: number;
-}
-
-const PROTOCOL = ETH_HEADER + IPV4_PROTOCOL;
-const DESTINATION = ETH_HEADER + IPV4_DESTINATION;
+/** What a service can be of, and ICMP, which speaks about it. A fragment names its datagram's protocol. */
+const PROTOCOLS: readonly number[] = [Protocol.Tcp, Protocol.Udp, Protocol.Icmp, Protocol.Sctp];
+/** IPv6 names the first extension header instead, where there is one: hop-by-hop, routing, fragment, destination. */
+const PROTOCOLS6: readonly number[] = [
+  Protocol.Tcp,
+  Protocol.Udp,
+  Protocol.Icmpv6,
+  Protocol.Sctp,
+  0,
+  43,
+  44,
+  60,
+];
 /** RFC 792: unreachable, source quench, redirect, time exceeded, parameter problem. */
 const ICMP_ERRORS = [3, 4, 5, 11, 12] as const;
-const PROTOCOLS: readonly number[] = [Protocol.Icmp, Protocol.Tcp, Protocol.Udp];
 /** What fits net.core.optmem_max of older kernels (20 KiB), whose count is of translated instructions. */
-const RANGES = 300;
+const LIMIT = 300;
+const LIMIT6 = 100;
 const WHOLE = 0xffff_ffff;
 
-/** Sorted ranges that do not touch each other. */
-function rangesOf(vips: readonly number[], networks: readonly Ipv4Network[]): Range[] {
-  const all = vips.map((vip) => ({ low: vip >>> 0, high: vip >>> 0 }));
-  for (const { address, bits } of networks) {
-    const host = bits === 0 ? 0xffff_ffff : (2 ** (32 - bits) - 1) >>> 0;
-    const low = (address & ~host) >>> 0;
-    all.push({ low, high: (low | host) >>> 0 });
-  }
-  all.sort((a, b) => a.low - b.low);
-  const joined: Range[] = [];
-  for (const range of all) {
-    const last = joined.at(-1);
-    if (last && range.low <= last.high + 1)
-      joined[joined.length - 1] = { low: last.low, high: Math.max(last.high, range.high) };
-    else joined.push(range);
-  }
-  return joined;
+/** Goes to `yes` when A is one of the values. */
+function oneOf(code: CbpfAssembler, values: readonly number[], yes: string): void {
+  for (const value of values) code.jump(Test.equal, value, yes, "");
 }
 
-/** Joins ranges over the smallest gaps until no more than `limit` are left. */
-function coarsen(ranges: readonly Range[], limit: number): readonly Range[] {
-  if (ranges.length <= limit) return ranges;
-  const gaps = ranges.slice(1).map((range, i) => ({ i: i + 1, gap: range.low - ranges[i]!.high }));
-  gaps.sort((a, b) => b.gap - a.gap);
-  const starts = [0, ...gaps.slice(0, limit - 1).map(({ i }) => i)].sort((a, b) => a - b);
-  return starts.map((start, n) => ({
-    low: ranges[start]!.low,
-    high: ranges[(starts[n + 1] ?? ranges.length) - 1]!.high,
-  }));
+function ipv4(code: CbpfAssembler, prefixes: readonly Prefix[], options: VipFilterOptions): void {
+  const dips = options.dips ?? [];
+  const miss = dips.length > 0 ? "dip" : "drop4";
+  code.emit(Op.ldb, ETH_HEADER + IPV4_PROTOCOL);
+  oneOf(code, PROTOCOLS, "ours4");
+  code.emit(Op.ret, 0).label("ours4");
+  const at = { offset: ETH_HEADER + IPV4_DESTINATION, words: 1, limit: options.limit ?? LIMIT };
+  searchPrefixes(code, prefixes, at, { hit: "take4", miss });
+  if (dips.length > 0) icmpErrors(code, dips);
+  code.label("drop4").emit(Op.ret, 0).label("take4").emit(Op.ret, WHOLE);
 }
 
-/** Compares A with the ranges from..to, halving; goes to `hit` or `miss`. */
-function search(
-  code: CbpfAssembler,
-  ranges: readonly Range[],
-  from: number,
-  to: number,
-  hit: string,
-  miss: string,
-): void {
-  if (from === to) {
-    const { low, high } = ranges[from]!;
-    if (low === high) code.jump(Test.equal, low, hit, miss);
-    else code.jump(Test.atLeast, low, "", miss).jump(Test.above, high, miss, hit);
-    return;
-  }
-  const middle = (from + to + 1) >>> 1;
-  const upper = `${hit}-${middle}-${to}`;
-  code.jump(Test.atLeast, ranges[middle]!.low, upper, "");
-  search(code, ranges, from, middle - 1, hit, miss);
-  code.label(upper);
-  search(code, ranges, middle, to, hit, miss);
+function icmpErrors(code: CbpfAssembler, dips: readonly number[]): void {
+  code.label("dip").emit(Op.ldb, ETH_HEADER + IPV4_PROTOCOL);
+  code.jump(Test.equal, Protocol.Icmp, "", "drop4").emit(Op.ld, ETH_HEADER + IPV4_DESTINATION);
+  oneOf(code, dips, "error");
+  code.emit(Op.ret, 0).label("error").emit(Op.ldxHeader, ETH_HEADER).emit(Op.ldbX, ETH_HEADER);
+  oneOf(code, ICMP_ERRORS, "take4");
+}
+
+function ipv6(code: CbpfAssembler, prefixes: readonly Prefix[], options: VipFilterOptions): void {
+  code.emit(Op.ldb, ETH_HEADER + IPV6_NEXT_HEADER);
+  oneOf(code, PROTOCOLS6, "ours6");
+  code.emit(Op.ret, 0).label("ours6");
+  const at = { offset: ETH_HEADER + IPV6_DESTINATION, words: 4, limit: options.limit6 ?? LIMIT6 };
+  searchPrefixes(code, prefixes, at, { hit: "take6", miss: "drop6" });
+  code.label("drop6").emit(Op.ret, 0).label("take6").emit(Op.ret, WHOLE);
 }
 
 /**
- * Takes IPv4 frames of the protocols, whole or fragments, to any of the VIPs and networks, and ICMP errors to the
- * DIPs; nothing else, ARP neither. A VLAN tag that the kernel has stripped does not matter.
+ * Takes frames of TCP, UDP, SCTP and ICMP, whole or fragments, to any of the VIPs (u32) and networks of either family,
+ * and ICMP errors to the DIPs; nothing else, ARP neither. A VLAN tag that the kernel has stripped does not matter.
  */
 export function vipFilter(
   vips: readonly number[],
   networks: readonly Ipv4Network[] = [],
   options: VipFilterOptions = {},
 ): CbpfInstruction[] {
-  const ranges = coarsen(rangesOf(vips, networks), Math.max(1, options.ranges ?? RANGES));
+  const four: Prefix[] = [
+    ...vips.map((vip) => ({ words: [vip >>> 0], bits: 32 })),
+    ...networks.map(({ address, bits }) => ({ words: [address >>> 0], bits })),
+  ];
+  const six = (options.networks6 ?? []).map(({ address, bits }) => ({
+    words: address.map((word) => word >>> 0),
+    bits,
+  }));
   const code = new CbpfAssembler();
-  code.emit(Op.ldh, ETH_TYPE).jump(Test.equal, EtherType.Ipv4, "", "drop");
-  if (ranges.length > 0) {
-    code.emit(Op.ldb, PROTOCOL);
-    for (const protocol of options.protocols ?? PROTOCOLS) code.jump(Test.equal, protocol, "ours", "");
-    code.goTo("dip").label("ours").emit(Op.ld, DESTINATION);
-    search(code, ranges, 0, ranges.length - 1, "take", "dip");
+  code.emit(Op.ldh, ETH_TYPE).jump(Test.equal, EtherType.Ipv4, "ipv4", "");
+  if (six.length > 0) {
+    code.jump(Test.equal, EtherType.Ipv6, "", "neither");
+    ipv6(code, six, options);
   }
-  code.label("dip");
-  const dips = options.dips ?? [];
-  if (dips.length > 0) {
-    code.emit(Op.ldb, PROTOCOL).jump(Test.equal, Protocol.Icmp, "", "drop").emit(Op.ld, DESTINATION);
-    for (const dip of dips) code.jump(Test.equal, dip, "error", "");
-    code.emit(Op.ret, 0).label("error");
-    code.emit(Op.ldxHeader, ETH_HEADER).emit(Op.ldbX, ETH_HEADER);
-    for (const type of ICMP_ERRORS) code.jump(Test.equal, type, "take", "");
-  }
-  code.label("drop").emit(Op.ret, 0).label("take").emit(Op.ret, WHOLE);
+  code.label("neither").emit(Op.ret, 0).label("ipv4");
+  ipv4(code, four, options);
   return code.assemble();
 }

@@ -16,7 +16,7 @@ import {
   setPacketFilter,
   wakeRing,
 } from "../../src/ring/packet-sockets.ts";
-import { flowHash, HASH_MULTIPLIERS, shardOf } from "../../src/table/hash.ts";
+import { flowHash, foldAddress, HASH_MULTIPLIERS, shardOf } from "../../src/table/hash.ts";
 import { CbpfAssembler, Op, Test } from "../../src/wire/cbpf.ts";
 import { fanoutByFlow } from "../../src/wire/fanout.ts";
 import { vipFilter } from "../../src/wire/vip-filter.ts";
@@ -278,6 +278,34 @@ describe("the sockets of several shards", () => {
     setPacketFilter(all[0]!, vipFilter([VIP + 1, 0x08080808]));
     send();
     expect(targets()).toEqual([VIP + 1, 0x08080808]);
+  });
+
+  it("take IPv6 to a VIP and bring it to its flow's shard", () => {
+    const vip6 = [0x20010db8, 0, 0, 0x64] as const;
+    const filter = vipFilter([VIP], [], { networks6: [{ address: vip6, bits: 128 }] });
+    const a = ring("va");
+    const rings = sockets({ interfaceName: "vb", shards: 2, fanout, filter }).map((one) => map(one));
+    const expected = [new Set<number>(), new Set<number>()];
+    for (let port = 1; port <= 20; port++) {
+      const frame = new Uint8Array(74);
+      const view = new DataView(frame.buffer);
+      frame.set([2, 0, 0, 0, 0, 9, 2, 0, 0, 0, 0, 8, 0x86, 0xdd, 0x60, 0, 0, 0, 0, 20, 6, 64]);
+      const to = port % 4 === 0 ? [0x20010db8, 0, 0, 0x65] : vip6;
+      to.forEach((word, w) => {
+        view.setUint32(38 + 4 * w, word);
+      });
+      const ports = (port << 16) | 80;
+      view.setUint32(54, ports);
+      queue(a, frame);
+      if (port % 4 === 0) continue;
+      const hash = flowHash(seed, foldAddress(0, 0, 0, 0), foldAddress(...vip6), ports);
+      expected[shardOf(hash, 2)]!.add(port);
+    }
+    a.flush();
+    const got = rings.map(
+      (one) => new Set(take(one, createBurst()).map((frame) => (frame[54]! << 8) | frame[55]!)),
+    );
+    expect(got).toEqual(expected);
   });
 
   it("take no frame before their filter stands", async () => {

@@ -1,9 +1,9 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { flowHash, HASH_MULTIPLIERS } from "../../src/table/hash.ts";
+import { flowHash, foldAddress, HASH_MULTIPLIERS } from "../../src/table/hash.ts";
 import { CbpfAssembler, encodeCbpf, MAX_INSTRUCTIONS, Op, Test } from "../../src/wire/cbpf.ts";
 import { fanoutByFlow } from "../../src/wire/fanout.ts";
-import { type Ipv4Network, vipFilter } from "../../src/wire/vip-filter.ts";
+import { type Ipv4Network, type Ipv6Network, vipFilter } from "../../src/wire/vip-filter.ts";
 import { runCbpf } from "./cbpf-machine.ts";
 
 interface Packet {
@@ -38,6 +38,19 @@ function ipv4(packet: Packet): Uint8Array {
   return bytes;
 }
 
+function ipv6(next: number, from: readonly number[], to: readonly number[], ports: number): Uint8Array {
+  const bytes = new Uint8Array(60);
+  const view = new DataView(bytes.buffer);
+  bytes[0] = 0x60;
+  bytes[6] = next;
+  for (let w = 0; w < 4; w++) {
+    view.setUint32(8 + 4 * w, from[w]!);
+    view.setUint32(24 + 4 * w, to[w]!);
+  }
+  view.setUint32(40, ports);
+  return bytes;
+}
+
 function ethernet(type: number, payload: Uint8Array): Uint8Array {
   const frame = new Uint8Array(14 + payload.length);
   new DataView(frame.buffer).setUint16(12, type);
@@ -67,7 +80,7 @@ describe("the filter for the VIPs", () => {
           const frame = ethernet(type, ipv4({ ...base, destination: near }));
           const wanted =
             type === 0x0800 &&
-            [1, 6, 17].includes(base.protocol) &&
+            [1, 6, 17, 132].includes(base.protocol) &&
             (vips.includes(near) || networks.some((one) => inside(near, one)));
           expect(runCbpf(vipFilter(vips, networks), frame) !== 0).toBe(wanted);
         },
@@ -111,6 +124,58 @@ describe("the filter for the VIPs", () => {
     expect(runCbpf(filter, far)).toBe(0);
   });
 
+  const near = fc.integer({ min: -2, max: 2 });
+  /** Few distinct values a word, so that addresses share their beginnings. */
+  const word = fc.oneof(fc.constantFrom(0x20010db8, 0, 1, 0xfffffffe), u32);
+  const words6 = fc.tuple(word, word, word, word);
+  const network6 = fc.record<Ipv6Network>({
+    address: words6,
+    bits: fc.constantFrom(128, 128, 128, 127, 96, 90, 64, 48, 33, 32, 7, 1),
+  });
+  const inside6 = (address: readonly number[], { address: of, bits }: Ipv6Network) =>
+    [0, 1, 2, 3].every((w) => {
+      const kept = Math.max(0, Math.min(32, bits - w * 32));
+      return (
+        Math.floor((address[w]! >>> 0) / 2 ** (32 - kept)) === Math.floor((of[w]! >>> 0) / 2 ** (32 - kept))
+      );
+    });
+
+  it("takes an IPv6 frame exactly when its destination is in one of the networks", () => {
+    fc.assert(
+      fc.property(
+        fc.array(network6, { minLength: 1, maxLength: 30 }),
+        words6,
+        fc.nat(200),
+        near,
+        fc.constantFrom(6, 17, 58, 132, 44, 0, 50),
+        (networks6, other, pick, step, protocol) => {
+          const to =
+            pick % 3 === 0
+              ? other
+              : ([...networks6[pick % networks6.length]!.address] as [number, number, number, number]);
+          to[pick % 4] = (to[pick % 4]! + step) >>> 0;
+          const frame = ethernet(0x86dd, ipv6(protocol, [1, 2, 3, 4], to, 0));
+          const wanted = protocol !== 50 && networks6.some((one) => inside6(to, one));
+          expect(runCbpf(vipFilter([1], [], { networks6 }), frame) !== 0).toBe(wanted);
+        },
+      ),
+      { numRuns: 2000 },
+    );
+  });
+
+  it("misses none of two thousand IPv6 addresses, and fits the kernel's limits", () => {
+    const networks6 = Array.from(
+      { length: 2000 },
+      (_, i): Ipv6Network => ({ address: [0x20010db8, i % 7, i * 31, i * 977], bits: 128 }),
+    );
+    const filter = vipFilter([1], [], { networks6 });
+    expect(filter.length).toBeLessThan(2000);
+    for (const { address } of networks6.filter((_, i) => i % 20 === 0)) {
+      expect(runCbpf(filter, ethernet(0x86dd, ipv6(6, [1, 2, 3, 4], address, 0)))).not.toBe(0);
+    }
+    expect(runCbpf(filter, ethernet(0x86dd, ipv6(6, [1, 2, 3, 4], [0x20010db9, 0, 0, 0], 0)))).toBe(0);
+  });
+
   it("takes nothing when there is no VIP", () => {
     const frame = ethernet(
       0x0800,
@@ -130,6 +195,19 @@ describe("the fanout's program", () => {
         expect(runCbpf(program, ipv4(base))).toBe(expected);
       }),
       { numRuns: 1000 },
+    );
+  });
+
+  it("computes the flow hash of IPv6 too", () => {
+    const words = fc.tuple(u32, u32, u32, u32);
+    fc.assert(
+      fc.property(words, words, u32, u32, fc.constantFrom(6, 17, 58, 44), (from, to, ports, seed, next) => {
+        const program = fanoutByFlow({ seed, multipliers: HASH_MULTIPLIERS });
+        const seen = next === 6 || next === 17 ? ports : 0;
+        const expected = flowHash(seed, foldAddress(...from), foldAddress(...to), seen);
+        expect(runCbpf(program, ipv6(next, from, to, ports))).toBe(expected);
+      }),
+      { numRuns: 500 },
     );
   });
 
