@@ -36,10 +36,10 @@ export class Directory {
   /** By neighbour row: its MAC in two numbers, and whether frames may be sent there now. */
   readonly macHi: Int32Array;
   readonly macLo: Uint32Array;
-  readonly reachable: Uint8Array;
-  readonly failed: Uint8Array;
+  readonly reachable: Int32Array;
+  readonly failed: Int32Array;
   /** Stale neighbours: the first frame to one asks control to confirm it (RFC 4861 §7.3.3). */
-  readonly stale: Uint8Array;
+  readonly stale: Int32Array;
   ownVips: Uint32Array = new Uint32Array(0);
   #slots = new Int32Array(16);
   #generation = -1;
@@ -50,9 +50,9 @@ export class Directory {
     const n = region.neighbours.capacity;
     this.macHi = new Int32Array(n);
     this.macLo = new Uint32Array(n);
-    this.reachable = new Uint8Array(n);
-    this.failed = new Uint8Array(n);
-    this.stale = new Uint8Array(n);
+    this.reachable = new Int32Array(n);
+    this.failed = new Int32Array(n);
+    this.stale = new Int32Array(n);
   }
 
   /** Once per burst. Returns true when neighbours may have changed. */

@@ -20,10 +20,11 @@ export const FrameKind = {
 /** In `tcpFlags`: the frame ends before its TCP flags. */
 export const NO_FLAGS = 0xff;
 
+/** All columns are of 32 bits: Node's Buffer unsettles V8's Uint8Array, which then costs a check with each access. */
 export interface Frames {
   readonly burst: Burst;
-  readonly kind: Uint8Array;
-  readonly verdict: Uint8Array;
+  readonly kind: Int32Array;
+  readonly verdict: Int32Array;
   /** Offset of the IP header in the ring's memory. */
   readonly ip: Int32Array;
   /** Offset of the transport header. */
@@ -32,7 +33,7 @@ export interface Frames {
   readonly bytes: Int32Array;
   /** IP protocol | FAMILY6, as in a connection's C_KIND. */
   readonly flowKind: Int32Array;
-  readonly tcpFlags: Uint8Array;
+  readonly tcpFlags: Int32Array;
   /** IPv4 addresses; of IPv6 their fold. */
   readonly client: Int32Array;
   readonly virtual: Int32Array;
@@ -55,13 +56,13 @@ export function createFrames(capacity?: number): Frames {
   const n = burst.capacity;
   return {
     burst,
-    kind: new Uint8Array(n),
-    verdict: new Uint8Array(n),
+    kind: new Int32Array(n),
+    verdict: new Int32Array(n),
     ip: new Int32Array(n),
     transport: new Int32Array(n),
     bytes: new Int32Array(n),
     flowKind: new Int32Array(n),
-    tcpFlags: new Uint8Array(n),
+    tcpFlags: new Int32Array(n),
     client: new Int32Array(n),
     virtual: new Int32Array(n),
     ports: new Int32Array(n),

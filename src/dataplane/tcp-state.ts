@@ -50,8 +50,8 @@ export const ACK = 0x10;
 const STATE_BITS = 4;
 
 /** next[flags << 4 | state] for all 64 combinations of flags. */
-function compile(onSyn: readonly number[]): Uint8Array {
-  const table = new Uint8Array(64 << STATE_BITS);
+function compile(onSyn: readonly number[]): Int32Array {
+  const table = new Int32Array(64 << STATE_BITS);
   for (let flags = 0; flags < 64; flags++) {
     const row =
       flags & RST ? ON_RST : flags & SYN ? onSyn : flags & FIN ? ON_FIN : flags & ACK ? ON_ACK : undefined;
@@ -65,11 +65,12 @@ const SECURE = compile(ON_SYN_SECURE);
 
 /** @param flags the low six bits of the TCP flags byte */
 export function nextState(state: number, flags: number, secure: boolean): number {
-  return (secure ? SECURE : NORMAL)[(flags << STATE_BITS) | state]!;
+  const move = (flags << STATE_BITS) | state;
+  return secure ? SECURE[move]! : NORMAL[move]!;
 }
 
 /** Which states count as ActiveConn: SYN_RECV and its like are active, FIN_WAIT and what follows are not. */
-const ACTIVE = Uint8Array.from([0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 1]);
+const ACTIVE = Int32Array.from([0, 1, 1, 1, 0, 0, 0, 0, 0, 0, 1]);
 
 export function isActive(state: number): boolean {
   return ACTIVE[state] !== 0;

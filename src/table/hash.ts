@@ -4,7 +4,10 @@
  * (wire/cbpf.ts) to bring a frame to its shard. The seed is drawn once per region, so that nobody outside can
  * choose colliding flows.
  */
-export const HASH_MULTIPLIERS = [0x85ebca6b, 0xc2b2ae35, 0x9e3779b1] as const;
+const FIRST = 0x85ebca6b;
+const SECOND = 0xc2b2ae35;
+const THIRD = 0x9e3779b1;
+export const HASH_MULTIPLIERS = [FIRST, SECOND, THIRD] as const;
 
 /**
  * @param seed    the region's secret, u32
@@ -14,20 +17,20 @@ export const HASH_MULTIPLIERS = [0x85ebca6b, 0xc2b2ae35, 0x9e3779b1] as const;
  * @returns u32
  */
 export function flowHash(seed: number, client: number, virtual: number, ports: number): number {
-  let hash = Math.imul(client ^ seed, HASH_MULTIPLIERS[0]);
+  let hash = Math.imul(client ^ seed, FIRST);
   hash ^= hash >>> 15;
-  hash = Math.imul(hash ^ ports, HASH_MULTIPLIERS[1]);
+  hash = Math.imul(hash ^ ports, SECOND);
   hash ^= hash >>> 13;
-  hash = Math.imul((hash + virtual) | 0, HASH_MULTIPLIERS[2]);
+  hash = Math.imul((hash + virtual) | 0, THIRD);
   hash ^= hash >>> 16;
   return hash >>> 0;
 }
 
 /** Folds an address of four words (IPv6) into one for `flowHash`; an IPv4 address is its own fold. */
 export function foldAddress(w0: number, w1: number, w2: number, w3: number): number {
-  let hash = Math.imul(w0 ^ 0x27d4eb2f, HASH_MULTIPLIERS[0]);
-  hash = Math.imul(hash ^ (hash >>> 15) ^ w1, HASH_MULTIPLIERS[1]);
-  hash = Math.imul(hash ^ (hash >>> 13) ^ w2, HASH_MULTIPLIERS[2]);
+  let hash = Math.imul(w0 ^ 0x27d4eb2f, FIRST);
+  hash = Math.imul(hash ^ (hash >>> 15) ^ w1, SECOND);
+  hash = Math.imul(hash ^ (hash >>> 13) ^ w2, THIRD);
   return (hash ^ (hash >>> 16) ^ w3) >>> 0;
 }
 
