@@ -2,7 +2,16 @@
  * Second stage: a frame of a connection that exists. Kernel IPVS's ip_vs_in for a found entry: may it go on to its
  * real server, must it be scheduled anew, or has its real server gone; then state, timer and counters.
  */
-import { C_DESTINATION, C_STATUS, ConnectionFlag, HZ, ROW_SHIFT, STATE_MASK } from "../table/connections.ts";
+import {
+  C_DESTINATION,
+  C_STATUS,
+  ConnectionFlag,
+  FRAMES_MASK,
+  FRAMES_ONE,
+  HZ,
+  ROW_SHIFT,
+  STATE_MASK,
+} from "../table/connections.ts";
 import { STAT_BYTES, STAT_PACKETS, STATS } from "../table/counters.ts";
 import { Life } from "../table/destinations.ts";
 import { lock, unlock } from "../table/lock.ts";
@@ -60,7 +69,9 @@ export function advance(context: Context, i: number, row: number): void {
   const { connections, frames, settings } = context;
   const rows = connections.rows;
   const at = row << ROW_SHIFT;
-  const state = rows[at + C_STATUS]! & STATE_MASK;
+  const status = rows[at + C_STATUS]!;
+  const state = status & STATE_MASK;
+  if ((status & FRAMES_MASK) !== FRAMES_MASK) rows[at + C_STATUS] = status + FRAMES_ONE;
   let timeout = settings[Setting.timeout_udp]!;
   if ((frames.flowKind[i]! & 0xff) === Protocol.Tcp) {
     const flags = frames.tcpFlags[i]!;

@@ -17,6 +17,7 @@ import { Answers } from "./answers.ts";
 import { classify } from "./classify.ts";
 import type { Context } from "./context.ts";
 import { Directory } from "./directory.ts";
+import { DropEntry } from "./drop-entry.ts";
 import { Extras, handOver } from "./extras.ts";
 import { fillFlow } from "./flow.ts";
 import { ANEW, follow } from "./follow.ts";
@@ -48,6 +49,8 @@ export class Shard {
   readonly waiting = new WaitingRoom();
   readonly fragments = new FragmentStore();
   #reviewAt = 0;
+  #defendAt = 0;
+  readonly #dropEntry: DropEntry;
   readonly #decide: (i: number) => Verdict;
   readonly #connectionDue: DueHandler;
   readonly #templateDue: DueHandler;
@@ -77,6 +80,7 @@ export class Shard {
       changes: 0,
     };
     this.context = context;
+    this.#dropEntry = new DropEntry(context.seed);
     this.#decide = (i) => this.#connect(i, false);
     this.#connectionDue = {
       due(row) {
@@ -138,6 +142,10 @@ export class Shard {
       context.tick = tick;
       context.connections.advance(tick, this.#connectionDue);
       if (context.index === 0) this.#advanceTemplates(tick);
+    }
+    if (now >= this.#defendAt) {
+      this.#defendAt = now + 1000;
+      this.#dropEntry.defend(context);
     }
     if (now >= this.#reviewAt) {
       this.#reviewAt = now + 100;

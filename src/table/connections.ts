@@ -47,6 +47,11 @@ export const ConnectionFlag = {
   NoOutput: 0x2000, // no answer is ever seen: always so in direct routing
 } as const;
 
+/** Frames of the connection so far, up to 15, in C_STATUS: drop_entry spares connections that carry more than a few. */
+export const FRAMES_ONE = 0x10000;
+export const FRAMES_MASK = 0xf0000;
+export const FRAMES_SHIFT = 16;
+
 const WHEEL_BITS = 16;
 const WHEEL_SLOTS = 1 << WHEEL_BITS;
 const WHEEL_MASK = WHEEL_SLOTS - 1;

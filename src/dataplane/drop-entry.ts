@@ -1,0 +1,116 @@
+/**
+ * drop_entry (ipvs-sysctl.rst): while the defence is on, every second a thirty-second part of the connection table,
+ * chosen by lot, is looked through, and connections that look like a flood's are ended: half-open ones, and of those
+ * that were silent for a minute and carried at most eight frames every n-th, n being the number of their frames.
+ * Templates that never saw an established connection, and have none left, go too.
+ */
+import {
+  C_EXPIRES,
+  C_KIND,
+  C_NEXT,
+  C_STATUS,
+  ConnectionFlag,
+  type Connections,
+  FRAMES_MASK,
+  FRAMES_SHIFT,
+  HZ,
+  ROW_SHIFT,
+  STATE_MASK,
+} from "../table/connections.ts";
+import { lock, unlock } from "../table/lock.ts";
+import { Header } from "../table/region.ts";
+import { Setting } from "../table/settings.ts";
+import { Protocol } from "../wire/ipv4.ts";
+import type { Context } from "./context.ts";
+import { underPressure } from "./defence.ts";
+import { TEMPLATE_ASSURED } from "./follow.ts";
+import { expireNow } from "./life.ts";
+import { TcpState } from "./tcp-state.ts";
+
+/** A part of 1 / 2^5 of the buckets a second. */
+const PART_SHIFT = 5;
+/** A connection that had a frame this recently is nobody's flood. */
+const SPARED = 60 * HZ;
+const MOST_FRAMES = 8;
+
+export class DropEntry {
+  /** Countdown by number of frames: how many such connections are still spared. */
+  readonly #spare = new Int32Array(MOST_FRAMES + 1);
+  #lot: number;
+
+  constructor(seed: number) {
+    this.#lot = seed | 1;
+  }
+
+  /** Once a second. */
+  defend(context: Context): void {
+    const mode = context.settings[Setting.drop_entry]!;
+    if (mode === 0 || !underPressure(context, mode)) return;
+    this.#thin(
+      context.connections,
+      (row) => this.#looksLikeFlood(context, row),
+      (row) => expireNow(context, row),
+    );
+    if (context.index !== 0) return;
+    const { header, templates } = context.region;
+    if (context.shards > 1) lock(header, Header.TemplateLock, context.index, context.relax);
+    this.#thin(
+      templates,
+      (row) => isIdleTemplate(templates, row),
+      (row) => templates.expireAt(row, context.tick),
+    );
+    if (context.shards > 1) unlock(header, Header.TemplateLock);
+  }
+
+  #thin(table: Connections, chosen: (row: number) => boolean, end: (row: number) => void): void {
+    const { heads, rows } = table;
+    for (let n = heads.length >>> PART_SHIFT; n >= 0; n--) {
+      let link = heads[this.#draw() & (heads.length - 1)]!;
+      while (link !== 0) {
+        const row = link - 1;
+        link = rows[(row << ROW_SHIFT) + C_NEXT]!;
+        if (chosen(row)) end(row);
+      }
+    }
+  }
+
+  #looksLikeFlood(context: Context, row: number): boolean {
+    const { rows } = context.connections;
+    const status = rows[(row << ROW_SHIFT) + C_STATUS]!;
+    if ((rows[(row << ROW_SHIFT) + C_KIND]! & 0xff) === Protocol.Tcp) {
+      const state = status & STATE_MASK;
+      if (state === TcpState.SynRecv || state === TcpState.SynAck) return true;
+      if (state !== TcpState.Established) return false;
+    }
+    return this.#isUnlucky(context, row, status);
+  }
+
+  #isUnlucky(context: Context, row: number, status: number): boolean {
+    const { connections, settings } = context;
+    const at = row << ROW_SHIFT;
+    const tcp = (connections.rows[at + C_KIND]! & 0xff) === Protocol.Tcp;
+    const timeout = settings[tcp ? Setting.timeout_tcp + (status & STATE_MASK) : Setting.timeout_udp]! * HZ;
+    const silent = (timeout - ((connections.rows[at + C_EXPIRES]! - context.tick) | 0)) | 0;
+    const frames = (status & FRAMES_MASK) >>> FRAMES_SHIFT;
+    if (silent < SPARED || frames === 0 || frames > MOST_FRAMES) return false;
+    if (--this.#spare[frames]! > 0) return false;
+    this.#spare[frames] = frames;
+    return true;
+  }
+
+  /** xorshift32: lots need not be good, only spread. */
+  #draw(): number {
+    let x = this.#lot;
+    x ^= x << 13;
+    x ^= x >>> 17;
+    x ^= x << 5;
+    this.#lot = x;
+    return x >>> 0;
+  }
+}
+
+function isIdleTemplate(templates: Connections, row: number): boolean {
+  const status = templates.rows[(row << ROW_SHIFT) + C_STATUS]!;
+  const assured = (status & STATE_MASK) === TEMPLATE_ASSURED;
+  return (status & ConnectionFlag.Live) !== 0 && !assured && Atomics.load(templates.controlled, row) === 0;
+}
