@@ -85,7 +85,7 @@ export function forwardedFrame(
   const changed = changedBytes(before, after);
   const mac = after.toString("hex", 0, 6).replace(/(..)(?!$)/g, "$1:");
   return {
-    what: "the first packet (SYN) of a client's connection",
+    what: "a client's first packet (SYN)",
     realServer: realServerOf(mac) ?? mac,
     before: before.toString("hex"),
     after: after.toString("hex"),

@@ -33,12 +33,12 @@ const onlyOne: Expectation["holds"] = (answers) => answers.filter((n) => n > 0).
 const answered: Expectation["holds"] = (answers) => sum(answers) > 0;
 
 // The director may not have seen the last client's FIN when the next connection comes: least-connection schedulers
-// then count one connection more, which moves an answer by one.
+// then count one connection more, which moves an answer by one, and with weights by two.
 const KNOWN: Readonly<Record<string, Expectation>> = {
   rr: { words: "each in turn", weights: EQUAL, holds: share(EQUAL, 0) },
   wrr: { words: "in turn, by weight", weights: GRADED, holds: share(GRADED, 0) },
   lc: { words: "least connections first", weights: EQUAL, holds: share(EQUAL, 1) },
-  wlc: { words: "least connections by weight", weights: GRADED, holds: share(GRADED, 1) },
+  wlc: { words: "least connections by weight", weights: GRADED, holds: share(GRADED, 2) },
   sh: { words: "each client stays with one", weights: EQUAL, holds: faithful },
   mh: { words: "each client stays with one", weights: EQUAL, holds: faithful },
   dh: { words: "one VIP, one real server", weights: EQUAL, holds: onlyOne },

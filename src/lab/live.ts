@@ -19,14 +19,18 @@ export interface Rates {
 const LANES = 4;
 const PAUSE = 100;
 
+export function ratesHeading(realServers: readonly string[]): string {
+  return `${realServers.map((name) => name.padStart(7)).join("")}   director in     out   answers past it`;
+}
+
+/** One line below the heading. */
 export function ratesLine(rates: Rates, style: Style): string {
-  const servers = Object.entries(rates.answers).map(
-    ([name, rate]) => `${name} ${rate.toFixed(0).padStart(3)}/s`,
-  );
+  const perSecond = (rate: number): string => `${rate.toFixed(0)}/s`;
+  const servers = Object.values(rates.answers).map((rate) => perSecond(rate).padStart(7));
+  const director = `${perSecond(rates.framesToDirector).padStart(14)}${perSecond(rates.framesFromDirector).padStart(8)}`;
+  const answers = `${bytesText(rates.bytesToRouter)}/s`.padStart(18);
   const failed = rates.failed > 0 ? style.bad(`   ${rates.failed} failed`) : "";
-  const director = `director ${rates.framesToDirector.toFixed(0)} frames/s in, ${rates.framesFromDirector.toFixed(0)} out`;
-  const answers = `answers ${bytesText(rates.bytesToRouter)}/s straight to the router`;
-  return `  ${servers.join("   ")}   ${style.faint(`${director}   ${answers}`)}${failed}`;
+  return `${servers.join("")}${director}${answers}${failed}`;
 }
 
 type Ports = Map<string, InterfaceCounters>;

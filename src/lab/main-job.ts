@@ -47,6 +47,7 @@ export function labConfig(schedulers: readonly string[], realServers: number, sh
   const first = schedulers[0]!;
   return {
     shards,
+    state: "none", // nothing of a lab is to outlive it
     vips: [{ address: VIP, own: true }],
     services: [
       service(first, HTTP_PORT, realServers, "tcp"),

@@ -6,23 +6,22 @@ import { DIP, ROUTER, realServerAddress, VIP } from "./topology.ts";
 
 const mark = (held: boolean, style: Style): string => (held ? style.good("✓") : style.bad("✗"));
 
-/** The picture of who is where. */
+/** The picture of who is where. Like everything printed here it fits into 80 columns. */
 export function topologyLines(
   realServers: readonly string[],
   clients: readonly string[],
   style: Style,
 ): string[] {
-  const client = clients.length > 1 ? `${clients[0]} …` : clients[0]!;
-  const left = `  client ${client} ── router ${ROUTER} ── switch ─`;
-  const hosts = [`director ${DIP}`.padEnd(21) + style.faint(`answers ARP for the VIP ${VIP}`)];
+  const client = clients.length > 1 ? `${clients[0]} … ${clients.at(-1)}` : clients[0]!;
+  const hosts = [`director ${DIP}`.padEnd(20) + style.faint(`answers ARP for the VIP ${VIP}`)];
   for (const [i, name] of realServers.entries()) {
-    hosts.push(
-      `${name} ${realServerAddress(i)}`.padEnd(21) +
-        style.faint("has the VIP on lo; its gateway is the router"),
-    );
+    const note = style.faint("has the VIP on lo; its gateway is the router");
+    hosts.push(`${name} ${realServerAddress(i)}`.padEnd(20) + note);
   }
-  const bend = (i: number): string => (i === 0 ? "┬─ " : i === hosts.length - 1 ? "└─ " : "├─ ");
-  return hosts.map((host, i) => (i === 0 ? left : " ".repeat(left.length)) + bend(i) + host);
+  const bend = (i: number): string => (i === 0 ? "┬" : i === hosts.length - 1 ? "└" : "├");
+  const left = (i: number): string => (i === 0 ? "  switch ─" : "          ");
+  const above = [`  client ${client}`, "    │", `  router ${ROUTER}`, "    │"];
+  return [...above, ...hosts.map((host, i) => `${left(i)}${bend(i)}─ ${host}`)];
 }
 
 export function schedulerHeading(realServers: readonly string[], style: Style): string[] {

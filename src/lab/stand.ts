@@ -3,7 +3,7 @@ import { rmSync } from "node:fs";
 import { DirectorProgram } from "./director-program.ts";
 import { audienceGone, isKeeper, leaveStanding, onTerminal, tellOver, write } from "./keep.ts";
 import { Lab } from "./lab.ts";
-import { live, ratesLine } from "./live.ts";
+import { live, ratesHeading, ratesLine } from "./live.ts";
 import { labConfig, mainJob } from "./main-job.ts";
 import * as print from "./print.ts";
 import { checkNamespaces, isRoot, isRootless, runInUserNamespace } from "./privilege.ts";
@@ -105,7 +105,8 @@ function unlessStopped<T>(stopped: AbortSignal, task: Promise<T>): Promise<T | u
 }
 
 async function stay(lab: Lab, client: Client, stopped: AbortSignal, screen: Screen): Promise<void> {
-  screen.say("", "Requests go on through the VIP. Ctrl-C ends the lab.");
+  screen.say("", "Requests go on through the VIP. Ctrl-C ends the lab.", "");
+  screen.say(screen.style.faint(ratesHeading(lab.realServers)));
   await unlessStopped(
     stopped,
     live(lab, client, stopped, (rates) => screen.rates(ratesLine(rates, screen.style))),

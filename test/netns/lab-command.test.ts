@@ -87,6 +87,7 @@ test("lab --once tells the same in words: who answered, the way back, one frame,
   expect(stdout).toMatch(/of \d+ received {2}✓/);
   expect(stdout).toContain("Everything held.");
   expect(stdout).not.toContain("\x1b"); // not a terminal: no colour
+  expect(Math.max(...stdout.split("\n").map((line) => line.length))).toBeLessThanOrEqual(80);
 });
 
 test("a scheduler of one's own, from a module file", async () => {
@@ -113,7 +114,7 @@ test("without --once it stays with live rates until Ctrl-C, and then nothing is 
   const { env, processes, files } = makeMark();
   const program = new Program("lab", COMMAND, env);
   onTestFinished(() => void program.stop());
-  const rates = /rs1 +\d+\/s +rs2 +\d+\/s +rs3 +\d+\/s .* answers [\d.]+ kB\/s straight to the router/;
+  const rates = /^ +\d+\/s +\d+\/s +\d+\/s +[1-9]\d*\/s +[1-9]\d*\/s +[\d.]+ kB\/s$/;
   await program.line(rates, 30_000);
   await program.next(rates, 5_000);
   program.signal("SIGINT");

@@ -54,7 +54,7 @@ test("a dead real server fails its third of the new connections until it is take
   const { lab, client, config } = cluster;
   await client.request({ requests: 3 });
   await lab.in("switch").ip(["link set rs2 down"]);
-  const dead = await client.request({ requests: 9, parallel: 9, timeout: 700 });
+  const dead = await client.request({ requests: 9, parallel: 9, timeout: 1_500 });
   expect(dead).toMatchObject({ answers: { rs1: 3, rs3: 3 }, failed: 3 });
 
   await reload(cluster, reweighed(config, 1, 0)); // quiesced
@@ -100,7 +100,7 @@ test("a real server that never answers ARP: its frames are told apart, the other
   // The config names three real servers, the lab has two: 10.0.0.13 does not exist.
   const { services } = clusterConfig({});
   const cluster = await makeCluster({ lab: { realServers: 2 }, config: { services: services! } });
-  const round = await cluster.client.request({ requests: 9, parallel: 9, timeout: 700 });
+  const round = await cluster.client.request({ requests: 9, parallel: 9, timeout: 1_500 });
   expect(round).toMatchObject({ answers: { rs1: 3, rs2: 3 }, failed: 3 });
   const held = await cluster.director.counters();
   expect(held.verdicts.Waiting! + held.verdicts.NeighbourFailed!).toBeGreaterThan(0);
