@@ -58,7 +58,7 @@ export function frameLines(frame: FrameReport, style: Style): string[] {
   const before = Buffer.from(frame.before, "hex");
   const after = Buffer.from(frame.after, "hex");
   const said = frame.held
-    ? `only the MAC addresses changed (bytes 0 to 11); the other ${after.length - 12} bytes are the same`
+    ? `only the MAC addresses (bytes 0 to 11) changed, the other ${after.length - 12} bytes did not`
     : "more than the MAC addresses changed";
   return [
     "",
