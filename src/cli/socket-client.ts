@@ -23,9 +23,11 @@ const PATIENCE_MS = 60_000;
 /** A director at the other end of its control socket. */
 export class SocketClient implements DirectorClient {
   readonly #socket: string;
+  readonly #patience: number;
 
-  constructor(socket: string) {
+  constructor(socket: string, patience: number = PATIENCE_MS) {
     this.#socket = socket;
+    this.#patience = patience;
   }
 
   async change(commands: readonly DirectorCommand[]): Promise<(CommandError | null)[]> {
@@ -93,11 +95,11 @@ export class SocketClient implements DirectorClient {
             "content-length": Buffer.byteLength(text),
             accept: "application/x-ndjson, application/json",
           },
-          timeout: PATIENCE_MS,
+          timeout: this.#patience,
         },
         resolve,
       );
-      sent.on("timeout", () => sent.destroy(new Error(`no answer within ${PATIENCE_MS / 1000} s`)));
+      sent.on("timeout", () => sent.destroy(new Error(`no answer within ${this.#patience / 1000} s`)));
       sent.on("error", (error: NodeJS.ErrnoException) => reject(this.#unreachable(reasonOf(error))));
       sent.end(text);
     });
