@@ -1,7 +1,8 @@
 /** What `dr-director run` does from its first check to its last signal. */
-import { createApi, DEFAULT_SOCKET, listen, SocketError } from "../control/api.ts";
+import { createApi } from "../control/api.ts";
 import { refusalText } from "../control/apply.ts";
 import { ConfigError } from "../control/config.ts";
+import { DEFAULT_SOCKET, listen, SocketError } from "../control/control-socket.ts";
 import type { DirectorCounters } from "../control/counters.ts";
 import { Director, DirectorError } from "../control/director.ts";
 import { MachineError } from "../control/machine.ts";

@@ -71,3 +71,9 @@ export const requestSchema = z.union([
 export type Request =
   | { readonly command: DirectorCommand }
   | { readonly commands: readonly DirectorCommand[] };
+
+/** A config as text, and the name under which its errors are told. */
+export const documentSchema = z.object({ text: z.string(), file: z.string().max(4096).optional() });
+
+export const activationSchema = z.object({ address, active: z.boolean() });
+export type Activation = z.output<typeof activationSchema>;

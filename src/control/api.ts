@@ -1,22 +1,23 @@
 /**
- * The control API: HTTP and JSON on a unix socket. Everything that changes goes through POST /v1/ipvsadm, one request
+ * The control API: HTTP and JSON on a unix socket. A request is carried out within one turn of the event loop, one
  * after the other, so two clients never interleave half a change.
  */
-import { chmodSync, chownSync, existsSync, mkdirSync, readFileSync, unlinkSync } from "node:fs";
-import { connect } from "node:net";
-import { dirname } from "node:path";
 import { Readable } from "node:stream";
 import { type FastifyInstance, type FastifyReply, fastify } from "fastify";
-import { type Request, requestSchema } from "./api-schema.ts";
+import { ZodError } from "zod";
+import {
+  type Activation,
+  activationSchema,
+  documentSchema,
+  type Request,
+  requestSchema,
+} from "./api-schema.ts";
+import { type Refused, refusalText } from "./apply.ts";
+import { type Config, ConfigError, parseConfig } from "./config.ts";
 import type { Director } from "./director.ts";
 import type { CommandError, CommandErrorCode, DirectorCommand, Listing } from "./model.ts";
+import { openApiDocument } from "./openapi.ts";
 import { requestFault } from "./request-fault.ts";
-
-export const DEFAULT_SOCKET = "/run/dr-director/control.sock";
-
-export class SocketError extends Error {
-  override readonly name = "SocketError";
-}
 
 /** Two thousand services of fifty servers each, as JSON, and as much again. */
 const BODY_LIMIT = 128 * 1024 * 1024;
@@ -36,33 +37,73 @@ const STATUS: Readonly<Record<CommandErrorCode, number>> = {
 /** The API over a director, not yet listening. */
 export function createApi(director: Director): FastifyInstance {
   const api = fastify({ bodyLimit: BODY_LIMIT, forceCloseConnections: true });
+  addCommands(api, director);
+  addConfig(api, director);
+  api.get("/v1/counters", () => director.counters());
+  api.get("/v1/neighbours", () => director.neighbours());
+  api.get("/v1/vips", () => director.vips());
+  api.get("/v1/services", (_, reply) => rowsOf(director, { kind: "save", numeric: true }, reply));
+  api.get("/v1/connections", (_, reply) => rowsOf(director, CONNECTIONS, reply));
+  api.get("/v1/openapi.json", () => openApiDocument());
+  api.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
+    const status = error.statusCode ?? 500;
+    const code = status < 500 ? "EINVAL" : "EIO";
+    return reply.code(status).send({ error: { code, message: error.message } });
+  });
+  return api;
+}
+
+const FORMAT = { numeric: true, columns: "plain", exact: true, nosort: true } as const;
+const CONNECTIONS: DirectorCommand = { kind: "list", what: "connections", format: FORMAT };
+
+/** What changes by ipvsadm's verbs, and by taking a virtual address over. */
+function addCommands(api: FastifyInstance, director: Director): void {
   api.post("/v1/ipvsadm", (request, reply) => {
     const parsed = requestSchema.safeParse(request.body);
-    if (!parsed.success) {
-      return refuse(reply, { code: "EINVAL", message: requestFault(parsed.error) });
-    }
+    if (!parsed.success) return refuse(reply, { code: "EINVAL", message: requestFault(parsed.error) });
     const asked = parsed.data as Request;
     return "command" in asked
       ? carryOut(director, asked.command, reply)
       : carryOutAll(director, asked.commands);
   });
-  api.get("/v1/counters", () => director.counters());
-  api.get("/v1/neighbours", () => director.neighbours());
-  api.get("/v1/vips", () => director.vips());
-  api.get("/v1/services", (_request, reply) => {
-    const listing = director.execute({ kind: "save", numeric: true });
-    return listing.ok && listing.listing?.kind === "services"
-      ? [...listing.listing.services]
-      : reply.code(500).send();
+  api.post("/v1/vips", (request, reply) => {
+    const parsed = activationSchema.safeParse(request.body);
+    if (!parsed.success) return refuse(reply, { code: "EINVAL", message: requestFault(parsed.error) });
+    const { address, active }: Activation = parsed.data;
+    if (director.setVipActive(address, active)) return { ok: true };
+    return refuse(reply, { code: "ESRCH", message: `the director owns no virtual address ${address}` });
   });
-  api.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
-    const status = error.statusCode ?? 500;
-    return reply
-      .code(status)
-      .send({ error: { code: status < 500 ? "EINVAL" : "EIO", message: error.message } });
-  });
-  return api;
 }
+
+/** A whole config: what it would change, and the change. */
+function addConfig(api: FastifyInstance, director: Director): void {
+  const take = (body: unknown): Config => {
+    const { text, file = "config" } = documentSchema.parse(body);
+    return parseConfig(text, file);
+  };
+  const answer = (reply: FastifyReply, work: () => unknown): unknown => {
+    try {
+      return work();
+    } catch (error) {
+      if (error instanceof ZodError) return refuse(reply, { code: "EINVAL", message: requestFault(error) });
+      if (!(error instanceof ConfigError)) throw error;
+      const { problems, message } = error;
+      return reply.code(400).send({ error: { code: "EINVAL", message }, problems });
+    }
+  };
+  api.post("/v1/plan", (request, reply) =>
+    answer(reply, () => ({ commands: director.plan(take(request.body)) })),
+  );
+  api.post("/v1/apply", (request, reply) =>
+    answer(reply, () => {
+      const config = take(request.body);
+      const commands = director.plan(config);
+      return { commands, refused: director.reload(config).map(refusedRow) };
+    }),
+  );
+}
+
+const refusedRow = (refused: Refused) => ({ ...refused, message: refusalText(refused) });
 
 function refuse(reply: FastifyReply, error: CommandError): FastifyReply {
   return reply.code(STATUS[error.code] ?? 500).send({ error });
@@ -87,63 +128,34 @@ function carryOutAll(director: Director, commands: readonly DirectorCommand[]): 
   return { errors };
 }
 
+function rows(listing: Listing): Iterable<unknown> {
+  return "services" in listing ? listing.services : "connections" in listing ? listing.connections : [];
+}
+
 /** A listing as JSON lines: its head, a line a row, and a last one that says how many there were. */
 function* lines(listing: Listing): Generator<string> {
-  const rows = "services" in listing ? listing.services : "connections" in listing ? listing.connections : [];
   const head = { ...listing, services: undefined, connections: undefined };
   let count = 0;
   yield `${JSON.stringify(head)}\n`;
-  for (const row of rows) {
+  for (const row of rows(listing)) {
     yield `${JSON.stringify(row)}\n`;
     count++;
   }
   yield `${JSON.stringify({ end: count })}\n`;
 }
 
-/** Listens on the socket with mode 0660; returns what closes it and takes it away. Throws SocketError. */
-export async function listen(
-  api: FastifyInstance,
-  path: string,
-  group?: string,
-): Promise<() => Promise<void>> {
-  mkdirSync(dirname(path), { recursive: true, mode: 0o755 });
-  if (existsSync(path)) {
-    if (await answers(path))
-      throw new SocketError(`${path} is in use: a director runs already; give --socket another path`);
-    unlinkSync(path);
-  }
-  const gid = group === undefined ? undefined : groupId(group);
-  // From its first moment nobody else may open it.
-  const before = process.umask(0o177);
-  try {
-    await api.listen({ path });
-  } finally {
-    process.umask(before);
-  }
-  if (gid !== undefined) chownSync(path, -1, gid);
-  chmodSync(path, 0o660);
-  return async () => {
-    await api.close();
-    if (existsSync(path)) unlinkSync(path);
-  };
+/** A listing as one JSON array, written row by row: a million connections never stand in memory as text. */
+function rowsOf(director: Director, command: DirectorCommand, reply: FastifyReply): FastifyReply {
+  const result = director.execute(command);
+  if (!result.ok || result.listing === undefined) return reply.code(500).send();
+  return reply.type("application/json").send(Readable.from(array(result.listing)));
 }
 
-function answers(path: string): Promise<boolean> {
-  return new Promise((resolve) => {
-    const socket = connect(path);
-    socket.once("connect", () => {
-      socket.destroy();
-      resolve(true);
-    });
-    socket.once("error", () => resolve(false));
-  });
-}
-
-function groupId(name: string): number {
-  const line = readFileSync("/etc/group", "utf8")
-    .split("\n")
-    .find((entry) => entry.startsWith(`${name}:`));
-  const id = Number(line?.split(":")[2]);
-  if (!Number.isInteger(id)) throw new SocketError(`there is no group ${name} (config key \`group\`)`);
-  return id;
+function* array(listing: Listing): Generator<string> {
+  let before = "[";
+  for (const row of rows(listing)) {
+    yield before + JSON.stringify(row);
+    before = ",";
+  }
+  yield before === "[" ? "[]" : "]";
 }

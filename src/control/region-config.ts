@@ -1,22 +1,25 @@
 /** Writes what a config says about the director's place and ways into the region, where the shards read it. */
 import { createHash } from "node:crypto";
 import { beginChange, endChange } from "../table/generation.ts";
-import { MAX_MARK_RULES } from "../table/marks.ts";
 import { MAX_PEERS, PLACE_PEERS } from "../table/place.ts";
 import { Header, type Region } from "../table/region.ts";
 import { SETTINGS, Setting, type SettingName, setDefaults } from "../table/settings.ts";
-import { isMapped, type Mac, parseMac, type Words } from "../wire/address.ts";
-import { Protocol } from "../wire/ipv4.ts";
-import { maskOfPrefix, parseCidr } from "../wire/network.ts";
-import { type Config, SETTING_NAMES } from "./config-schema.ts";
+import { type Mac, parseMac } from "../wire/address.ts";
+import { type Config, type MarkConfig, SETTING_NAMES } from "./config-schema.ts";
+import { type MarkRule, setMarks } from "./marks.ts";
 
 /** Settings, peers and marks. The timeouts are left alone: `--set` and `timeouts` speak about those. */
 export function writeConfig(region: Region, config: Config): void {
   change(region, () => {
     writeSettings(region, config);
     writePeers(region, config.peers);
-    writeMarks(region, config);
   });
+  setMarks(region, config.marks.map(markRule));
+}
+
+function markRule({ mark, protocol, network, ports }: MarkConfig): MarkRule {
+  const [first = 0, last = first] = ports.split("-").map(Number);
+  return { mark, protocol, destination: network, ports: [first, last] };
 }
 
 /** Where the director stands on its link. */
@@ -53,34 +56,6 @@ function writePeers({ place }: Region, peers: readonly string[]): void {
   const macs = peers.slice(0, MAX_PEERS).map((text) => parseMac(text)!);
   for (const [i, { hi, lo }] of macs.entries()) place.peers.set([hi, lo], i * 2);
   place.counts[PLACE_PEERS] = macs.length;
-}
-
-const PROTOCOLS = { any: 0, tcp: Protocol.Tcp, udp: Protocol.Udp, sctp: Protocol.Sctp } as const;
-
-function writeMarks({ marks }: Region, config: Config): void {
-  const rules = config.marks.slice(0, MAX_MARK_RULES);
-  for (const [r, rule] of rules.entries()) {
-    const { address, prefix } = parseCidr(rule.network)!;
-    const four = isMapped(address);
-    const mask = maskWords(four ? prefix + 96 : prefix);
-    const [first = 0, last = first] = rule.ports.split("-").map(Number);
-    marks.protocol[r] = PROTOCOLS[rule.protocol];
-    marks.family[r] = four ? 4 : 6;
-    marks.network.set(
-      address.map((word, w) => (word & mask[w]!) >>> 0),
-      r * 4,
-    );
-    marks.mask.set(mask, r * 4);
-    marks.firstPort[r] = first;
-    marks.lastPort[r] = last;
-    marks.mark[r] = rule.mark;
-  }
-  marks.count[0] = rules.length;
-}
-
-function maskWords(bits: number): Words {
-  const word = (w: number): number => maskOfPrefix(Math.min(32, Math.max(0, bits - 32 * w)));
-  return [word(0), word(1), word(2), word(3)];
 }
 
 /** A word that tells two lists of services apart; never 0, which means that none was taken from a config. */

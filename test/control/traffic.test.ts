@@ -119,7 +119,7 @@ describe("what a config writes into the region", () => {
       marks.firstPort[0],
       marks.lastPort[0],
     ]).toEqual([2, 4, 6, 6, 80, 90]);
-    expect([...marks.network.slice(0, 4)]).toEqual([0, 0, 0xffff, parseIpv4("10.1.2.0")]);
+    expect([...marks.network.slice(0, 4)]).toEqual([0, 0, 0xffff, parseIpv4("10.1.2.3")]);
     expect([...marks.mask.slice(0, 4)]).toEqual([0xffffffff, 0xffffffff, 0xffffffff, 0xffffff00]);
     expect([...marks.network.slice(4, 8)]).toEqual([...parseAddress("2001:db8::")!]);
     expect([...marks.mask.slice(4, 8)]).toEqual([0xffffffff, 0, 0, 0]);

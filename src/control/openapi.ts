@@ -1,0 +1,91 @@
+/** The control API described for programs (OpenAPI 3.1); request bodies come from the schemas that check them. */
+import { z } from "zod";
+import { VERDICT_NAMES } from "../dataplane/verdict.ts";
+import { activationSchema, documentSchema, requestSchema } from "./api-schema.ts";
+
+type Json = Readonly<Record<string, unknown>>;
+
+const text = (description: string): Json => ({ type: "string", description });
+const number: Json = { type: "number" };
+const list = (items: Json): Json => ({ type: "array", items });
+
+const VERDICTS: Json = {
+  type: "object",
+  properties: Object.fromEntries(VERDICT_NAMES.map((name) => [name, number])),
+  required: VERDICT_NAMES,
+};
+
+const ERROR: Json = {
+  type: "object",
+  properties: {
+    error: {
+      type: "object",
+      properties: { code: text("The kernel's errno, by name"), message: text("A sentence for people") },
+      required: ["code", "message"],
+    },
+  },
+  required: ["error"],
+};
+
+const COUNTERS: Json = {
+  type: "object",
+  properties: {
+    received: { ...number, description: "Frames received: the sum of the verdicts" },
+    verdicts: VERDICTS,
+    ringDrops: { ...number, description: "Frames that the kernel dropped before the rings" },
+    shards: list({ type: "object" }),
+  },
+  required: ["received", "verdicts", "ringDrops", "shards"],
+};
+
+function answer(description: string, schema: Json, type = "application/json"): Json {
+  return { description, content: { [type]: { schema } } };
+}
+
+function get(summary: string, schema: Json): Json {
+  return { get: { summary, responses: { 200: answer(summary, schema) } } };
+}
+
+function post(summary: string, body: z.ZodType, ok: Json): Json {
+  // What a request may leave out is optional in its schema, so "input" is what clients see.
+  const schema = z.toJSONSchema(body, { io: "input", unrepresentable: "any" });
+  const requestBody = { required: true, content: { "application/json": { schema } } };
+  return { post: { summary, requestBody, responses: { 200: ok, default: answer("Refused", ERROR) } } };
+}
+
+const OBJECT: Json = { type: "object" };
+
+export function openApiDocument(): Json {
+  return {
+    openapi: "3.1.0",
+    info: { title: "dr-director control API", version: "1" },
+    paths: {
+      "/v1/ipvsadm": post(
+        "One of ipvsadm's commands, or several in order, going on after a failure",
+        requestSchema,
+        {
+          description: "Done; a listing comes as JSON lines: a head, a line a row, and `{end: rows}`",
+          content: {
+            "application/json": { schema: OBJECT },
+            "application/x-ndjson": { schema: text("JSON lines") },
+          },
+        },
+      ),
+      "/v1/plan": post("What a config would change", documentSchema, answer("Commands", OBJECT)),
+      "/v1/apply": post(
+        "Take a config over, as a difference",
+        documentSchema,
+        answer("What was done", OBJECT),
+      ),
+      "/v1/vips": {
+        ...get("Virtual addresses and whether they are active", list(OBJECT)),
+        ...post("Make an owned virtual address active or standby", activationSchema, answer("Done", OBJECT)),
+      },
+      "/v1/counters": get("Frames received and what became of them", COUNTERS),
+      "/v1/services": get("Virtual services with their real servers, newest first", list(OBJECT)),
+      "/v1/connections": get("Connections and persistence templates", list(OBJECT)),
+      "/v1/neighbours": get("Real servers' MAC addresses and their states", list(OBJECT)),
+      "/v1/openapi.json": get("This document", OBJECT),
+    },
+  };
+}
