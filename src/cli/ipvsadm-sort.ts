@@ -49,10 +49,10 @@ function sorted<T>(rows: Iterable<T>, key: (row: T) => Sortable): T[] {
   return mergeSort(decorated, (a, b) => compare(a[0], b[0])).map(([, row]) => row);
 }
 
-/** By mark (signed, 0 for all others), family, protocol number, address, port. */
+/** By mark (as a signed number, 0 for all others), family, protocol number, address, port. */
 export function sortServices(services: Iterable<ServiceListing>): ServiceListing[] {
   return sorted(services, ({ key }) => [
-    key.mark | 0,
+    key.mark,
     key.family,
     PROTOCOL_NUMBERS[key.protocol],
     ...addressWords(key.address),
