@@ -18,19 +18,24 @@ export interface RateSource {
 /** Connections, packets and bytes. */
 export type Sum = [number, number, number];
 
+/** Everything the row has ever counted, its former destinations' share included: it never falls. */
 export function destinationTotal(region: Region, d: number, column: number): number {
   let sum = 0;
   for (const shard of region.shards) sum += shard.counters.destination[d * STATS + column]!;
   return sum;
 }
 
-/** What destination `d` has counted since the last --zero. */
+/** What destination `d` has counted in one column since it was added, or since the last --zero. */
+export function destinationCount(region: Region, d: number, column: number): number {
+  return destinationTotal(region, d, column) - region.destinations.zero[d * 3 + column]!;
+}
+
+/** The same in all three columns. */
 export function destinationSum(region: Region, d: number): Sum {
-  const { zero } = region.destinations;
   return [
-    destinationTotal(region, d, STAT_CONNECTIONS) - zero[d * 3]!,
-    destinationTotal(region, d, STAT_PACKETS) - zero[d * 3 + 1]!,
-    destinationTotal(region, d, STAT_BYTES) - zero[d * 3 + 2]!,
+    destinationCount(region, d, STAT_CONNECTIONS),
+    destinationCount(region, d, STAT_PACKETS),
+    destinationCount(region, d, STAT_BYTES),
   ];
 }
 

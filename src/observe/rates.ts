@@ -3,7 +3,7 @@
  * to what the last two seconds brought. Numbers are kept as the kernel keeps them, scaled (by 2^10 connections and
  * packets, by 2^5 bytes) and cut to whole numbers, so that the same traffic shows the same digits.
  */
-import { destinationTotal, type RateSource } from "../control/counters-view.ts";
+import { destinationCount, destinationTotal, type RateSource } from "../control/counters-view.ts";
 import type { Rates } from "../control/model.ts";
 import { STAT_BYTES, STAT_CONNECTIONS, STAT_PACKETS } from "../table/counters.ts";
 import { Life } from "../table/destinations.ts";
@@ -64,6 +64,7 @@ export class KernelRates implements RateSource {
     this.#destinations = new Estimators(region.sizes.destinations);
     this.#known = new Int32Array(region.sizes.destinations);
     this.#sums = new Float64Array(region.sizes.services * 3);
+    this.#beginWithWhatIsThere();
   }
 
   service(s: number): Rates {
@@ -84,7 +85,7 @@ export class KernelRates implements RateSource {
     for (let d = 0; d < destinations.capacity; d++) {
       if (destinations.life[d] === Life.Free || destinations.service[d] !== s) continue;
       for (const column of COLUMNS)
-        this.#destinations.begin(d, column, destinationTotal(this.#region, d, column));
+        this.#destinations.begin(d, column, destinationCount(this.#region, d, column));
     }
     for (const column of COLUMNS) this.#services.begin(s, column, this.#serviceTotal(s, column));
   }
@@ -100,35 +101,53 @@ export class KernelRates implements RateSource {
     this.#look();
   }
 
+  /** A director that starts again goes on from the counts that it finds; they are no traffic of the last two seconds. */
+  #beginWithWhatIsThere(): void {
+    const { destinations, services } = this.#region;
+    const total = [0, 0, 0];
+    for (let d = 0; d < destinations.capacity; d++) {
+      for (const column of COLUMNS) {
+        total[column]! += destinationTotal(this.#region, d, column);
+        this.#destinations.begin(d, column, destinationCount(this.#region, d, column));
+      }
+      this.#known[d] = destinations.life[d] === Life.Free ? 0 : 1;
+    }
+    for (let s = 0; s < services.capacity; s++) {
+      if (services.live[s] !== 1) continue;
+      for (const column of COLUMNS) this.#services.begin(s, column, this.#serviceTotal(s, column));
+    }
+    for (const column of COLUMNS) this.#total.begin(0, column, total[column]!);
+  }
+
   #look(): void {
     const { destinations, services } = this.#region;
     const sums = this.#sums;
+    const total = [0, 0, 0];
     for (let i = 0; i < sums.length; i++) sums[i] = services.departed[i]!;
     for (let d = 0; d < destinations.capacity; d++) {
-      const life = destinations.life[d]!;
-      if (life === Life.Free) {
-        this.#known[d] = 0;
-        continue;
-      }
-      const s = destinations.service[d]!;
-      for (const column of COLUMNS) {
-        const count = destinationTotal(this.#region, d, column);
-        if (this.#known[d] === 0) this.#destinations.begin(d, column, 0);
-        this.#destinations.look(d, column, count);
-        if (s >= 0) sums[s * 3 + column]! += count;
-      }
-      this.#known[d] = 1;
+      // A row's total never falls, whoever has the row: summed over all rows it is the director's.
+      for (const column of COLUMNS) total[column]! += destinationTotal(this.#region, d, column);
+      if (destinations.life[d] === Life.Free) this.#known[d] = 0;
+      else this.#lookAt(d);
     }
-    const total = [0, 0, 0];
     for (let s = 0; s < services.capacity; s++) {
       for (const column of COLUMNS) {
-        const sum = services.live[s] === 1 ? sums[s * 3 + column]! : 0;
-        if (services.live[s] === 1) this.#services.look(s, column, sum);
+        if (services.live[s] === 1) this.#services.look(s, column, sums[s * 3 + column]!);
         else this.#services.begin(s, column, 0);
-        total[column]! += sum;
       }
     }
     for (const column of COLUMNS) this.#total.look(0, column, total[column]!);
+  }
+
+  #lookAt(d: number): void {
+    const s = this.#region.destinations.service[d]!;
+    for (const column of COLUMNS) {
+      const count = destinationCount(this.#region, d, column);
+      if (this.#known[d] === 0) this.#destinations.begin(d, column, 0);
+      this.#destinations.look(d, column, count);
+      if (s >= 0) this.#sums[s * 3 + column]! += count;
+    }
+    this.#known[d] = 1;
   }
 
   #serviceTotal(s: number, column: 0 | 1 | 2): number {
@@ -136,7 +155,7 @@ export class KernelRates implements RateSource {
     let sum = services.departed[s * 3 + column]!;
     for (let d = 0; d < destinations.capacity; d++) {
       if (destinations.life[d] !== Life.Free && destinations.service[d] === s) {
-        sum += destinationTotal(this.#region, d, column);
+        sum += destinationCount(this.#region, d, column);
       }
     }
     return sum;

@@ -57,4 +57,47 @@ describe("rates", () => {
     rates.tick(world.now + 2 * ESTIMATE_MS);
     expect(rates.service(0).inBps).toBe(0);
   });
+
+  it("of a row that was freed and taken again begin at nothing, and the service's do not fall", () => {
+    const world = new World({ weights: [1] });
+    const rates = new KernelRates(world.region);
+    rates.tick(world.now);
+    tenConnections(world);
+    world.commands.execute({ kind: "zero" });
+    rates.zeroed(0);
+    tenConnections(world);
+    const [counters] = world.region.shards.map((shard) => shard.counters);
+    counters!.active.fill(0);
+    counters!.inactive.fill(0);
+    world.deleteServer(1);
+    world.commands.sweep(world.now);
+    world.commands.sweep(world.now + 200_000);
+    rates.tick(world.now + ESTIMATE_MS);
+    const { inPps } = rates.service(0);
+    expect(inPps).toBeGreaterThan(0);
+    // Freed rows rest for long before they are taken again.
+    let later = world.now + 400_000;
+    for (let n = 0; n < world.region.destinations.capacity; n++) {
+      world.addServer(2);
+      world.deleteServer(2);
+      world.commands.sweep(later);
+      later += 200_000;
+      world.commands.sweep(later);
+    }
+    world.addServer(3);
+    rates.tick(world.now + 2 * ESTIMATE_MS);
+    for (let d = 0; d < world.region.destinations.capacity; d++) expect(rates.destination(d).inPps).toBe(0);
+    expect(rates.service(0).inPps).toBeLessThanOrEqual(inPps);
+    expect(rates.service(0).inPps).toBeGreaterThanOrEqual(0);
+    expect(rates.total().inPps).toBeGreaterThanOrEqual(0);
+  });
+
+  it("of a director that starts again do not take what was counted before for new", () => {
+    const world = new World({ weights: [1] });
+    tenConnections(world);
+    const rates = new KernelRates(world.region);
+    rates.tick(world.now);
+    rates.tick(world.now + ESTIMATE_MS);
+    expect([rates.service(0).inPps, rates.destination(0).inPps, rates.total().inPps]).toEqual([0, 0, 0]);
+  });
 });
