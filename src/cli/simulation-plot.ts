@@ -7,22 +7,22 @@ import type { Sample, SimulationReport } from "../dataplane/simulation/simulate.
 const WIDTH = 760;
 const LEFT = 56;
 const RIGHT = 24;
-const LOAD_TOP = 56;
+const LOAD_TOP = 76;
 const LOAD_HEIGHT = 180;
 const FAIR_TOP = LOAD_TOP + LOAD_HEIGHT + 34;
 const FAIR_HEIGHT = 56;
 const PANEL = FAIR_TOP + FAIR_HEIGHT + 48;
 const LEGEND_STEP = 64;
 
-/** Eight hues that can be told apart by most colour-blind eyes (Okabe and Ito, 2008), each for a light and a dark ground. */
+/** Eight hues, the first ones after Okabe and Ito (2008) for colour-blind eyes; each for a light and a dark ground. */
 const HUES = [
   ["#0072b2", "#56a8e0"],
   ["#d55e00", "#f08a3c"],
   ["#009e73", "#2fc79b"],
   ["#b0518f", "#dd8fbf"],
   ["#a67c00", "#e0b030"],
-  ["#3a6fd8", "#8fb4ff"],
-  ["#7a7a2e", "#c9c96a"],
+  ["#b3263a", "#ff8a94"],
+  ["#5b3fa8", "#b8a2ff"],
   ["#6b6b6b", "#b5b5b5"],
 ] as const;
 /** From the ninth server on the hues come again with other dashes. */
@@ -73,14 +73,8 @@ function scaleOf(end: number, top: number): Scale {
   };
 }
 
-function polyline(
-  samples: readonly Sample[],
-  x: Scale["x"],
-  y: (sample: Sample) => number,
-  attributes: string,
-): string {
-  const points = samples.map((sample) => `${number(x(sample.at))},${number(y(sample))}`).join(" ");
-  return `<polyline class="line" ${attributes} points="${points}"/>`;
+function points(samples: readonly Sample[], x: Scale["x"], y: (sample: Sample) => number): string {
+  return samples.map((sample) => `${number(x(sample.at))},${number(y(sample))}`).join(" ");
 }
 
 function grid(scale: Scale, top: number, step: number, end: number): string {
@@ -129,7 +123,11 @@ function panel(report: SimulationReport, at: number, end: number, removalAt: num
   const step = Math.max(1, niceStep(peak, 5));
   const top = Math.ceil(peak / step) * step;
   const scale = scaleOf(end, top);
-  const lines = servers.map((_, i) => polyline(samples, scale.x, (s) => scale.load(s.active[i]!), colour(i)));
+  const lines = servers.map((_, i) => {
+    const load = points(samples, scale.x, (sample) => scale.load(sample.active[i]!));
+    return `<polyline class="line" ${colour(i)} points="${load}"/>`;
+  });
+  const fair = points(samples, scale.x, (sample) => scale.fair(sample.fairness));
   const gone = removalAt === undefined ? "" : number(scale.x(removalAt));
   const mark =
     removalAt === undefined
@@ -142,7 +140,7 @@ ${legend(report)}
 ${grid(scale, top, step, end)}
 ${lines.join("\n")}
 <text class="soft" x="${LEFT}" y="${FAIR_TOP - 8}">fairness (Jain's index of active / weight), ${fairness.mean.toFixed(3)} on average</text>
-${polyline(samples, scale.x, (s) => scale.fair(s.fairness), 'class="line fair" stroke="var(--ink)"').replace('class="line" ', "")}
+<polyline class="line fair" points="${fair}"/>
 ${mark}
 </g>`;
 }
