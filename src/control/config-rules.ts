@@ -95,8 +95,8 @@ function* repeated(keys: readonly string[], path: Path, word: string): Generator
 
 const words = (address: string): string => parseAddress(address)?.join() ?? address;
 
-/** Every complaint about a config whose keys are right one by one. */
-export function* complaints(config: Config): Generator<Complaint> {
+/** Every complaint about a config whose keys are right one by one. `schedulers` are those that exist, if known. */
+export function* complaints(config: Config, schedulers?: readonly string[]): Generator<Complaint> {
   yield* repeated(
     config.vips.map((vip) => words(vip.address)),
     ["vips"],
@@ -107,6 +107,9 @@ export function* complaints(config: Config): Generator<Complaint> {
     const path = ["services", s];
     yield* namingRules(service, path);
     yield* optionRules(service, path);
+    if (schedulers !== undefined && !schedulers.includes(service.scheduler)) {
+      yield { path: [...path, "scheduler"], expected: `one of ${schedulers.join(", ")}` };
+    }
     yield* repeated(
       service.servers.map((server) => words(server.address)),
       [...path, "servers"],

@@ -38,8 +38,11 @@ export function formatProblem(file: string, { line, column, key, message }: Conf
 
 type Path = readonly PropertyKey[];
 
-/** Turns a file's text into a whole config with its defaults filled in; throws ConfigError with every problem. */
-export function parseConfig(text: string, file: string): Config {
+/**
+ * Turns a file's text into a whole config with its defaults filled in; throws ConfigError with every problem. Only
+ * with `schedulers`, the names that exist, are the services' schedulers looked at.
+ */
+export function parseConfig(text: string, file: string, schedulers?: readonly string[]): Config {
   const lines = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: lines,
@@ -63,7 +66,7 @@ export function parseConfig(text: string, file: string): Config {
   };
   const parsed = configSchema.safeParse(value);
   const problems = parsed.success
-    ? [...complaints(parsed.data)].map(({ path, expected }) => ({
+    ? [...complaints(parsed.data, schedulers)].map(({ path, expected }) => ({
         ...place(path),
         message: `expected ${expected}`,
       }))
