@@ -49,16 +49,19 @@ function count(tally: Tally, server: string): void {
   tally[server] = (tally[server] ?? 0) + 1;
 }
 
-async function one(order: Order, round: Round, agent: Agent | undefined, turn: number): Promise<void> {
+/** Returns whether it was answered. */
+async function one(order: Order, round: Round, agent: Agent | undefined, turn: number): Promise<boolean> {
   const from = order.from?.[turn % order.from.length];
   try {
     const { server, bytes } = await get(order, agent, from);
     count(round.answers, server);
     round.bytes += bytes;
     if (from !== undefined) count((round.answersFrom[from] ??= {}), server);
+    return true;
   } catch (error) {
     round.failed++;
     if (round.errors.length < 5) round.errors.push((error as Error).message);
+    return false;
   }
 }
 
@@ -66,12 +69,17 @@ async function carryOut(order: Order): Promise<Round> {
   const round = newRound();
   const began = performance.now();
   let next = 0;
+  let failures = 0;
   const lane = async (): Promise<void> => {
     // A keep-alive lane is one connection: an agent with one socket.
     const agent = order.keepAlive ? new Agent({ keepAlive: true, maxSockets: 1 }) : undefined;
     while (next < order.requests) {
       const turn = next++;
-      await one(order, round, agent, turn);
+      failures = (await one(order, round, agent, turn)) ? 0 : failures + 1;
+      if (order.giveUp > 0 && failures >= order.giveUp) {
+        round.failed += order.requests - next;
+        next = order.requests;
+      }
       if (order.pause) await new Promise((resolve) => setTimeout(resolve, order.pause));
     }
     agent?.destroy();

@@ -68,7 +68,14 @@ export async function tryScheduler(
   const { weights, words, holds } = expectation(scheduler);
   const clients = Array.from({ length: options.clientAddresses ?? 1 }, (_, i) => clientAddress(i));
   const requests = requestsFor(weights, realServers.length, LEAST_REQUESTS);
-  const round = await client.request({ port, path: ANSWER, requests, from: clients });
+  const round = await client.request({
+    port,
+    path: ANSWER,
+    requests,
+    from: clients,
+    timeout: 3_000,
+    giveUp: 2,
+  });
   const answers = Object.fromEntries(realServers.map((name) => [name, round.answers[name] ?? 0]));
   return {
     scheduler,

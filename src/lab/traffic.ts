@@ -22,6 +22,8 @@ export interface Order {
   pause: number;
   /** Milliseconds until a request counts as failed. */
   timeout: number;
+  /** After so many failures in a row the rest counts as failed without being tried; 0 means never. */
+  giveUp: number;
   /** The client's own addresses, taken in turn. */
   from?: readonly string[];
 }
@@ -48,6 +50,7 @@ const DEFAULTS: Omit<Order, "id"> = {
   keepAlive: false,
   pause: 0,
   timeout: 5_000,
+  giveUp: 0,
 };
 
 /** The lab's client, waiting for orders. */
