@@ -23,6 +23,15 @@ export class Answers {
     this.#length[this.count++] = length;
   }
 
+  /** Where frame `a` of those that wait lies, and how long it is. */
+  at(a: number): number {
+    return this.#at[a]!;
+  }
+
+  length(a: number): number {
+    return this.#length[a]!;
+  }
+
   /** Hands all of them to the wire; returns how many went. */
   send(): number {
     const sent = this.count;

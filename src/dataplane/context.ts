@@ -14,6 +14,7 @@ import type { Directory } from "./directory.ts";
 import type { Extras } from "./extras.ts";
 import type { Frames } from "./frames.ts";
 import type { Limiter } from "./limiter.ts";
+import type { Tap } from "./tap.ts";
 
 export interface Context {
   readonly region: Region;
@@ -36,6 +37,8 @@ export interface Context {
   /** Wakes another shard that sleeps in poll(). */
   readonly wake: (shard: number) => void;
   readonly extras: Extras;
+  /** Who looks on, if anybody does. */
+  tap: Tap | undefined;
   /** This turn's time in ms, and the same in ticks. */
   now: number;
   tick: number;

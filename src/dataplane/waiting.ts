@@ -60,10 +60,12 @@ export class WaitingRoom {
       if (context.directory.reachable[n] !== 0) {
         address(context, at, n);
         context.ring.submit(at, this.#length[p]!);
+        context.tap?.late(context, at, this.#length[p]!, n, Verdict.Forwarded);
         verdict[Verdict.Waiting]!--;
         verdict[Verdict.Forwarded]!++;
         shard[ShardCount.Late]!++;
       } else if (context.directory.failed[n] !== 0 || context.now - this.#since[p]! > PATIENCE) {
+        context.tap?.late(context, at, this.#length[p]!, n, Verdict.NeighbourFailed);
         context.ring.cancel(at);
         verdict[Verdict.Waiting]!--;
         verdict[Verdict.NeighbourFailed]!++;

@@ -90,6 +90,9 @@ export const ShardCell = {
   Cpu: 7,
   /** Frames the kernel dropped before the ring (wraps), so that the count outlives thread and process. */
   Drops: 8,
+  /** The tap's descriptor + 1 while somebody looks on (table/tap.ts), else 0; and its bytes. */
+  Tap: 9,
+  TapBytes: 10,
 } as const;
 export const SHARD_CELLS = 64;
 
