@@ -4,18 +4,22 @@
  */
 
 import { FAMILY6 } from "../table/connections.ts";
+import { ShardCount } from "../table/counters.ts";
 import { flowHash, foldAddress } from "../table/hash.ts";
 import * as ethernet from "../wire/ethernet.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import * as ipv6 from "../wire/ipv6.ts";
 import { TCP_FLAGS_BYTE, TCP_HEADER } from "../wire/tcp.ts";
 import { isVlanType, VLAN_HEADER, VLAN_TYPE } from "../wire/vlan.ts";
+import type { Context } from "./context.ts";
 import { FrameKind, type Frames, NO_FLAGS } from "./frames.ts";
+import type { Pass } from "./passes.ts";
 import { Verdict } from "./verdict.ts";
 
 /** Who we are on the link: frames for others and frames from ourselves or from peers go no further. */
 export interface Station {
   macHi: number;
+  /** Its last four bytes as an int32: V8 keeps it unboxed. */
   macLo: number;
   /** Peer directors' MACs, two words each; `peerCount` of them are valid. */
   peers: Uint32Array;
@@ -25,86 +29,108 @@ export interface Station {
 /** A port pair is the first thing in a TCP, UDP and SCTP header; IPVS asks for no more to find a connection. */
 const PORTS = 4;
 
-export function classify(frames: Frames, i: number, view: DataView, station: Station, seed: number): void {
-  const at = frames.burst.at[i]!;
-  const length = frames.burst.length[i]!;
-  frames.kind[i] = FrameKind.Done;
-  frames.row[i] = -1;
-  if (length < ethernet.ETH_HEADER) {
-    frames.verdict[i] = Verdict.Malformed;
-    return;
+/**
+ * Makes the pass that classifies a burst. Its functions are closures over the shard's columns (passes.ts says why):
+ * `network` and `ipv4` have the frame's number, where the header begins and where the frame ends, and return the
+ * verdict, Forwarded for whatever later stages are to decide.
+ */
+export function makeClassify(context: Context): Pass {
+  const { frames, ring, directory, seed, counters, extras } = context;
+  const { burst, kind, verdict, row, ip, transport, bytes, flowKind, client, virtual, ports, hash } = frames;
+  const { view } = ring;
+  const { station } = directory;
+
+  function classify(i: number): Verdict {
+    const at = burst.at[i]!;
+    const length = burst.length[i]!;
+    if (length < ethernet.ETH_HEADER) return Verdict.Malformed;
+    const sender = checkStation(view, at, station);
+    if (sender !== Verdict.Forwarded) return sender;
+    const type = ethernet.etherType(view, at);
+    if (type === ethernet.EtherType.Ipv4) return classify4(i, at + ethernet.ETH_HEADER, at + length);
+    return classifyOther(i, at + ethernet.ETH_HEADER, at + length, type);
   }
-  const sender = checkStation(view, at, station);
-  if (sender !== Verdict.Forwarded) {
-    frames.verdict[i] = sender;
-    return;
-  }
-  let ip = at + ethernet.ETH_HEADER;
-  let type = ethernet.etherType(view, at);
-  const end = at + length;
-  while (isVlanType(type)) {
-    if (ip + VLAN_HEADER > end) {
-      frames.verdict[i] = Verdict.Malformed;
-      return;
+
+  /** Behind VLAN tags, IPv6, or nothing of ours. */
+  function classifyOther(i: number, start: number, end: number, type: number): Verdict {
+    while (isVlanType(type)) {
+      if (start + VLAN_HEADER > end) return Verdict.Malformed;
+      type = view.getUint16(start + VLAN_TYPE);
+      start += VLAN_HEADER;
     }
-    type = view.getUint16(ip + VLAN_TYPE);
-    ip += VLAN_HEADER;
+    if (type === ethernet.EtherType.Ipv4) return classify4(i, start, end);
+    ip[i] = start;
+    return type === ethernet.EtherType.Ipv6 ? classify6(frames, i, view, start, end, seed) : Verdict.NotIp;
   }
-  frames.ip[i] = ip;
-  if (type === ethernet.EtherType.Ipv4) frames.verdict[i] = classify4(frames, i, view, ip, end, seed);
-  else if (type === ethernet.EtherType.Ipv6) frames.verdict[i] = classify6(frames, i, view, ip, end, seed);
-  else frames.verdict[i] = Verdict.NotIp;
+
+  function classify4(i: number, start: number, end: number): Verdict {
+    ip[i] = start;
+    if (start + ipv4.IPV4_HEADER > end || ipv4.version(view, start) !== 4) return Verdict.Malformed;
+    const header = ipv4.headerLength(view, start);
+    const total = ipv4.totalLength(view, start);
+    if (header < ipv4.IPV4_HEADER || total < header || start + total > end) return Verdict.Malformed;
+    const protocol = ipv4.protocol(view, start);
+    transport[i] = start + header;
+    if (header > ipv4.IPV4_HEADER && ipv4.isSourceRouted(view, start)) return Verdict.NotOurs;
+    bytes[i] = total;
+    flowKind[i] = protocol;
+    client[i] = ipv4.source(view, start);
+    virtual[i] = ipv4.destination(view, start);
+    if (ipv4.isFragment(view, start)) return fragment(i, start);
+    if (!hasPorts(protocol)) return withoutPorts(i, protocol);
+    if (total < header + PORTS) return Verdict.Malformed;
+    readFlow(frames, i, view, start + header, total - header);
+    hash[i] = flowHash(seed, client[i]!, virtual[i]!, ports[i]!);
+    kind[i] = FrameKind.Flow4;
+    return Verdict.Forwarded;
+  }
+
+  function fragment(i: number, start: number): Verdict {
+    frames.fragmentId[i] = ipv4.identification(view, start);
+    frames.fragmentOffset[i] = ipv4.fragmentOffset(view, start);
+    kind[i] = FrameKind.Fragment;
+    return Verdict.Forwarded;
+  }
+
+  function withoutPorts(i: number, protocol: number): Verdict {
+    if (protocol !== ipv4.Protocol.Icmp) return Verdict.NotOurs;
+    kind[i] = FrameKind.Icmp4;
+    return Verdict.Forwarded;
+  }
+
+  return () => {
+    const { count } = burst;
+    const { released } = extras;
+    let sum = 0;
+    for (let i = 0; i < count; i++) {
+      kind[i] = FrameKind.Done;
+      row[i] = -1;
+      verdict[i] = classify(i);
+      if (i < released) sum += burst.length[i]!;
+    }
+    counters.shard[ShardCount.Received]! += released;
+    counters.shard[ShardCount.Bytes]! += sum;
+    counters.shard[ShardCount.Bursts]!++;
+    if (count === burst.capacity) counters.shard[ShardCount.FullBursts]!++;
+  };
 }
 
 /** Loop guard: nothing decrements a TTL here, so a frame from a director must never be forwarded by another. */
 function checkStation(view: DataView, at: number, station: Station): Verdict {
   const { macHi, macLo } = station;
-  if (ethernet.macLo(view, at) !== macLo || ethernet.macHi(view, at) !== macHi) return Verdict.OtherHost;
-  const lo = ethernet.macLo(view, at + ethernet.ETH_SOURCE);
+  if ((ethernet.macLo(view, at) | 0) !== macLo || ethernet.macHi(view, at) !== macHi)
+    return Verdict.OtherHost;
+  const lo = ethernet.macLo(view, at + ethernet.ETH_SOURCE) | 0;
   const hi = ethernet.macHi(view, at + ethernet.ETH_SOURCE);
   if (lo === macLo && hi === macHi) return Verdict.Loop;
-  for (let p = 0; p < station.peerCount; p++) {
-    if (station.peers[p * 2 + 1] === lo && station.peers[p * 2] === hi) return Verdict.Loop;
-  }
-  return Verdict.Forwarded;
+  return station.peerCount > 0 && isPeer(station, hi, lo) ? Verdict.Loop : Verdict.Forwarded;
 }
 
-function classify4(
-  frames: Frames,
-  i: number,
-  view: DataView,
-  ip: number,
-  end: number,
-  seed: number,
-): Verdict {
-  if (ip + ipv4.IPV4_HEADER > end || ipv4.version(view, ip) !== 4) return Verdict.Malformed;
-  const header = ipv4.headerLength(view, ip);
-  const total = ipv4.totalLength(view, ip);
-  if (header < ipv4.IPV4_HEADER || total < header || ip + total > end) return Verdict.Malformed;
-  const protocol = ipv4.protocol(view, ip);
-  const transport = ip + header;
-  if (header > ipv4.IPV4_HEADER && ipv4.isSourceRouted(view, ip)) return Verdict.NotOurs;
-  frames.transport[i] = transport;
-  frames.bytes[i] = total;
-  frames.flowKind[i] = protocol;
-  frames.client[i] = ipv4.source(view, ip);
-  frames.virtual[i] = ipv4.destination(view, ip);
-  if (ipv4.isFragment(view, ip)) {
-    frames.fragmentId[i] = ipv4.identification(view, ip);
-    frames.fragmentOffset[i] = ipv4.fragmentOffset(view, ip);
-    frames.kind[i] = FrameKind.Fragment;
-    return Verdict.Forwarded;
+function isPeer(station: Station, hi: number, lo: number): boolean {
+  for (let p = 0; p < station.peerCount; p++) {
+    if (station.peers[p * 2 + 1] === lo >>> 0 && station.peers[p * 2] === hi) return true;
   }
-  if (protocol === ipv4.Protocol.Icmp) {
-    frames.kind[i] = FrameKind.Icmp4;
-    return Verdict.Forwarded;
-  }
-  if (!hasPorts(protocol)) return Verdict.NotOurs;
-  if (total < header + PORTS) return Verdict.Malformed;
-  readFlow(frames, i, view, transport, total - header);
-  frames.hash[i] = flowHash(seed, frames.client[i]!, frames.virtual[i]!, frames.ports[i]!);
-  frames.kind[i] = FrameKind.Flow4;
-  return Verdict.Forwarded;
+  return false;
 }
 
 export function hasPorts(protocol: number): boolean {

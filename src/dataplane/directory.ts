@@ -155,7 +155,7 @@ export class Directory {
   #readPlace(): void {
     const { place, settings } = this.region;
     this.station.macHi = settings[Setting.mac_hi]!;
-    this.station.macLo = settings[Setting.mac_lo]! >>> 0;
+    this.station.macLo = settings[Setting.mac_lo]!;
     this.station.peerCount = place.counts[PLACE_PEERS]!;
     this.station.peers = place.peers;
     this.ownVips = place.vips.slice(0, place.counts[PLACE_VIPS]! * 4);

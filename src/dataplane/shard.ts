@@ -5,30 +5,23 @@
  */
 
 import type { Ring } from "../ring/ring.ts";
-import { C_STATUS, type DueHandler, FAMILY6, ROW_SHIFT, STATE_MASK, TICK } from "../table/connections.ts";
+import { C_STATUS, type DueHandler, ROW_SHIFT, STATE_MASK, TICK } from "../table/connections.ts";
 import { ShardCount } from "../table/counters.ts";
-import { shardOf } from "../table/hash.ts";
 import { lock, type Relax, unlock } from "../table/lock.ts";
 import { Header, type Region, ShardCell } from "../table/region.ts";
-import { Setting } from "../table/settings.ts";
-import { checksumIsRight } from "../wire/ipv4.ts";
-import { answerUnreachable } from "./answer.ts";
 import { Answers } from "./answers.ts";
-import { classify } from "./classify.ts";
+import { makeClassify } from "./classify.ts";
 import type { Context } from "./context.ts";
 import { Directory } from "./directory.ts";
 import { DropEntry } from "./drop-entry.ts";
-import { Extras, handOver } from "./extras.ts";
-import { fillFlow } from "./flow.ts";
-import { ANEW, follow } from "./follow.ts";
+import { Extras } from "./extras.ts";
 import { FragmentStore } from "./fragments.ts";
-import { createFrames, FrameKind } from "./frames.ts";
-import { icmp4, icmp6 } from "./icmp.ts";
+import { createFrames } from "./frames.ts";
 import { bury, hashOfRow } from "./life.ts";
 import { Limiter } from "./limiter.ts";
+import { makeDecide, makeDispatch, makeLookUp, type Pass } from "./passes.ts";
 import { templateDue } from "./persist.ts";
-import { dispatch } from "./rewrite.ts";
-import { schedule } from "./schedule.ts";
+import type { Tap } from "./tap.ts";
 import { TcpState } from "./tcp-state.ts";
 import { Verdict } from "./verdict.ts";
 import { WaitingRoom } from "./waiting.ts";
@@ -40,6 +33,10 @@ export interface ShardOptions {
   readonly kick?: () => void;
   /** Wakes a sleeping shard. */
   readonly wake?: (shard: number) => void;
+  /** Looks on from the beginning. */
+  readonly tap?: Tap;
+  /** Opens the tap that control has asked for by this word in ShardCell.Tap; 0 means none. */
+  readonly openTap?: (word: number) => Tap | undefined;
 }
 
 const nothing = (): void => {};
@@ -49,14 +46,22 @@ export class Shard {
   readonly waiting = new WaitingRoom();
   readonly fragments = new FragmentStore();
   #reviewAt = 0;
+  #tapWord = 0;
+  readonly #cells: Int32Array;
+  readonly #openTap: ((word: number) => Tap | undefined) | undefined;
   #defendAt = 0;
   readonly #dropEntry: DropEntry;
-  readonly #decide: (i: number) => Verdict;
+  readonly #classify: Pass;
+  readonly #lookUp: Pass;
+  readonly #decide: Pass;
+  readonly #dispatch: Pass;
   readonly #connectionDue: DueHandler;
   readonly #templateDue: DueHandler;
 
   constructor(region: Region, index: number, ring: Ring, options: ShardOptions = {}) {
-    const { connections, counters } = region.shards[index]!;
+    const { connections, counters, cells } = region.shards[index]!;
+    this.#cells = cells;
+    this.#openTap = options.openTap;
     const context: Context = {
       region,
       index,
@@ -75,13 +80,17 @@ export class Shard {
       kick: options.kick ?? nothing,
       wake: options.wake ?? nothing,
       extras: new Extras(),
+      tap: options.tap,
       now: 0,
       tick: 0,
       changes: 0,
     };
     this.context = context;
     this.#dropEntry = new DropEntry(context.seed);
-    this.#decide = (i) => this.#connect(i, false);
+    this.#classify = makeClassify(context);
+    this.#lookUp = makeLookUp(context);
+    this.#decide = makeDecide(context, this.fragments).all;
+    this.#dispatch = makeDispatch(context, this.waiting);
     this.#connectionDue = {
       due(row) {
         bury(context, row);
@@ -99,6 +108,7 @@ export class Shard {
     const { context } = this;
     const { frames, ring, counters } = context;
     const { burst } = frames;
+    if (this.#cells[ShardCell.Tap] !== this.#tapWord) this.#changeTap();
     this.#tell(now);
     ring.peek(burst);
     context.extras.join(context);
@@ -106,12 +116,22 @@ export class Shard {
     if (handled > 0) {
       this.#classify();
       this.#lookUp();
-      this.#bringHome();
+      context.tap?.before(context);
+      this.#decide();
+      this.#dispatch();
+      context.tap?.after(context);
     }
     this.#send(handled);
     ring.release();
     counters.shard[ShardCount.Turns]!++;
+    context.tap?.end(context);
     return handled;
+  }
+
+  /** Control wants somebody to look on, or nobody any more. */
+  #changeTap(): void {
+    this.#tapWord = Atomics.load(this.#cells, ShardCell.Tap);
+    if (this.#openTap !== undefined) this.context.tap = this.#openTap(this.#tapWord);
   }
 
   /** Gives up everything that is kept for later: before the shard ends. */
@@ -165,116 +185,6 @@ export class Shard {
     if (shards > 1) lock(region.header, Header.TemplateLock, index, relax);
     region.templates.advance(tick, this.#templateDue);
     if (shards > 1) unlock(region.header, Header.TemplateLock);
-  }
-
-  #classify(): void {
-    const { frames, ring, directory, seed, counters } = this.context;
-    const { burst } = frames;
-    let bytes = 0;
-    for (let i = 0; i < burst.count; i++) {
-      classify(frames, i, ring.view, directory.station, seed);
-      if (i < this.context.extras.released) bytes += burst.length[i]!;
-    }
-    counters.shard[ShardCount.Received]! += this.context.extras.released;
-    counters.shard[ShardCount.Bytes]! += bytes;
-    counters.shard[ShardCount.Bursts]!++;
-    if (burst.count === burst.capacity) counters.shard[ShardCount.FullBursts]!++;
-  }
-
-  /**
-   * Looks all flows of the burst up before any is acted on: the look-ups do not depend on each other, so the
-   * processor overlaps their cache misses. First the buckets, then the rows.
-   */
-  #lookUp(): void {
-    const { frames, connections } = this.context;
-    const { burst, kind, row, hash } = frames;
-    const { heads, shift } = connections;
-    const n = burst.count;
-    for (let i = 0; i < n; i++) {
-      if (kind[i] === FrameKind.Flow4) row[i] = heads[hash[i]! >>> shift]!;
-    }
-    for (let i = 0; i < n; i++) {
-      if (kind[i] !== FrameKind.Flow4) continue;
-      row[i] =
-        row[i] === 0
-          ? -1
-          : connections.find4(
-              hash[i]!,
-              frames.flowKind[i]!,
-              frames.client[i]!,
-              frames.virtual[i]!,
-              frames.ports[i]!,
-            );
-    }
-  }
-
-  /** Each frame in the order it came: decide, dispatch, count. */
-  #bringHome(): void {
-    const { context } = this;
-    const { frames, counters, extras, ring } = context;
-    const { burst } = frames;
-    const lookedUp = context.changes;
-    for (let i = 0; i < burst.count; i++) {
-      let verdict = frames.verdict[i] as Verdict;
-      const kind = frames.kind[i]!;
-      if (kind === FrameKind.Flow4) verdict = this.#flow(i, context.changes === lookedUp);
-      else if (kind !== FrameKind.Done) verdict = this.#special(i, kind);
-      if (verdict === Verdict.Forwarded) verdict = dispatch(context, i, this.waiting);
-      if (i >= extras.first && verdict !== Verdict.Forwarded && verdict !== Verdict.Answered) {
-        ring.cancel(burst.at[i]!);
-      }
-      if (verdict === Verdict.Answered) context.answers.push(burst.at[i]!, burst.length[i]!);
-      frames.verdict[i] = verdict;
-      counters.verdict[verdict]!++;
-    }
-  }
-
-  /** A whole frame of a flow: in its home shard it is decided, elsewhere handed over. */
-  #flow(i: number, fresh: boolean): Verdict {
-    const { context } = this;
-    if (context.shards > 1) {
-      const home = shardOf(context.frames.hash[i]!, context.shards);
-      if (home !== context.index) return handOver(context, i, home);
-    }
-    return this.#connect(i, fresh);
-  }
-
-  /** What is not a whole IPv4 flow's frame: IPv6, fragments, ICMP. */
-  #special(i: number, kind: number): Verdict {
-    const { context } = this;
-    if (kind === FrameKind.Flow6) return this.#flow(i, false);
-    const taken = i >= context.extras.first;
-    if (kind === FrameKind.Fragment) return this.fragments.take(context, i, taken, this.#decide);
-    return kind === FrameKind.Icmp4 ? icmp4(context, i) : icmp6(context, i);
-  }
-
-  /**
-   * The connection that exists, or a new one. `fresh`: what #lookUp found still holds. With `ttl: decrement` the
-   * director is a router and as such must check the header's checksum (RFC 1812 §5.2.2).
-   */
-  #connect(i: number, fresh: boolean): Verdict {
-    const { context } = this;
-    const { frames, connections, directory, settings, ring } = context;
-    const kind = frames.flowKind[i]!;
-    const six = (kind & FAMILY6) !== 0;
-    if ((six ? directory.services6 : directory.services4) === 0) return Verdict.NotOurs;
-    if (six) fillFlow(context, i);
-    else if (settings[Setting.ttl] !== 0 && !checksumIsRight(ring.view, frames.ip[i]!))
-      return Verdict.Malformed;
-    const hash = frames.hash[i]!;
-    const row = fresh
-      ? frames.row[i]!
-      : six
-        ? connections.find6(hash, kind, context.flow.words, 0, frames.ports[i]!)
-        : connections.find4(hash, kind, frames.client[i]!, frames.virtual[i]!, frames.ports[i]!);
-    if (row >= 0) {
-      const verdict = follow(context, i, row);
-      if (verdict !== ANEW) return verdict as Verdict;
-    }
-    fillFlow(context, i);
-    const verdict = schedule(context, i);
-    if (verdict === Verdict.NoDestination) answerUnreachable(context, i);
-    return verdict;
   }
 
   /** Forwarded frames first, so that what the wire refuses of them is known; then our own answers. */
