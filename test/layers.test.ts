@@ -27,6 +27,8 @@ const PURE_RING = new Set([
   "pcap-ring.ts",
   "capture.ts",
   "fault.ts",
+  "arena.ts",
+  "virtio-header.ts",
 ]);
 
 function filesBelow(folder: string): string[] {

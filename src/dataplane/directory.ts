@@ -66,9 +66,9 @@ export class Directory {
       this.#generation = generation(header, Header.Generation) === now ? now : -1;
     }
     const neighbours = generation(header, Header.NeighbourGeneration);
-    if (neighbours === this.#neighbourGeneration) return false;
-    this.#neighbourGeneration = neighbours;
+    if (neighbours === this.#neighbourGeneration || isChanging(neighbours)) return false;
     this.#readNeighbours();
+    this.#neighbourGeneration = generation(header, Header.NeighbourGeneration) === neighbours ? neighbours : -1;
     return true;
   }
 
@@ -135,7 +135,7 @@ export class Directory {
       this.services[s] = entry;
     }
     entry.view.refresh();
-    entry.view.plan = entry.scheduler?.prepare?.(entry.view);
+    entry.view.plan = prepared(entry);
   }
 
   #fillSlots(live: number): void {
@@ -171,6 +171,15 @@ export class Directory {
       this.failed[n] = state === NeighbourState.Failed ? 1 : 0;
       this.stale[n] = state === NeighbourState.Stale ? 1 : 0;
     }
+  }
+}
+
+/** A user's scheduler that throws here is asked again at the next change; until then `schedule` does without a plan. */
+function prepared({ scheduler, view }: ServiceEntry): unknown {
+  try {
+    return scheduler?.prepare?.(view);
+  } catch {
+    return undefined;
   }
 }
 

@@ -193,7 +193,7 @@ describe("what is not forwarded", () => {
     const world = new World();
     world.send(tcpSyn());
     const ring = world.rings[0]!;
-    Object.defineProperty(ring, "flush", { value: () => (ring.takeSent(), 1) });
+    Object.defineProperty(ring, "flush", { value: () => 1 });
     ring.inject(tcpSyn());
     world.shards[0]!.turn(world.now);
     expect(world.verdicts()).toEqual({ Forwarded: 1, TransmitFailed: 1 });

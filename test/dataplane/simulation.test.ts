@@ -198,8 +198,9 @@ describe("measures", () => {
     disruption.removed(17);
     disruption.scheduled(client(1), 2); // had to
     disruption.scheduled(client(2), 2); // had not to
-    disruption.scheduled(client(2), 1);
+    disruption.scheduled(client(2), 0);
     disruption.scheduled(client(3), 2); // stayed
+    disruption.scheduled(client(3), 1); // its first one counts
     disruption.scheduled(client(4), 1); // had none before
     disruption.scheduled(client(5), 1); // new
     expect(disruption.report()).toEqual({

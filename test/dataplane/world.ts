@@ -138,7 +138,7 @@ export class World {
     for (let n = 0; n < neighbours.capacity; n++) {
       if (neighbours.users[n]! > 0) this.setNeighbour(n, NeighbourState.Permanent);
     }
-    Atomics.add(header, Header.NeighbourGeneration, 1);
+    Atomics.add(header, Header.NeighbourGeneration, 2);
   }
 
   setNeighbour(n: number, state: number): void {
@@ -146,7 +146,7 @@ export class World {
     neighbours.macHi[n] = DIRECTOR_MAC.hi;
     neighbours.macLo[n] = 0x100 + (neighbours.address[n * 4 + 3]! & 0xff) - 10;
     neighbours.state[n] = state;
-    Atomics.add(header, Header.NeighbourGeneration, 1);
+    Atomics.add(header, Header.NeighbourGeneration, 2);
   }
 
   /** Lets every shard work until none has anything to do; returns the frames handled. */
