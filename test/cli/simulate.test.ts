@@ -162,7 +162,14 @@ describe("dr-director simulate", () => {
     expect(out.match(/^rs[123] .*%/gm)).toHaveLength(3);
     expect(out).toMatch(/^time {5}fairness {2}rs1 {2}rs2 {2}rs3$/m);
     expect(out.match(/^\d+\.\d s {3,}\d\.\d{3}/gm)).toHaveLength(10);
-    expect(out).toMatch(/^removal of rs2: \d+ connections broken; \d+ clients came again/m);
+    const told =
+      /^removal of rs2: (\d+) connections broken; (\d+) clients came again, (\d+) of them had been with it;\nof the other (\d+), (\d+) /m;
+    const [broken, returning, displaced, others, moved] = told.exec(out)!.slice(1).map(Number);
+    await simulate("-s", "wlc", "--remove", "rs2@50", "--json");
+    expect(JSON.parse(out).runs[0].disruption).toEqual({
+      ...{ server: 1, broken, returning, displaced, movedNeedlessly: moved },
+    });
+    expect(others).toBe(returning! - displaced!);
   });
 
   it("compares all schedulers, and says what was refused", async () => {
@@ -225,6 +232,17 @@ describe("dr-director simulate", () => {
     expect(JSON.parse(out).runs[0].connections).toBe(20);
     expect(await simulate("-s", "rr", "--from", path, "--vip", "10.0.0.102")).toBe(2);
     expect(errors).toMatch(/no connection begins in it there/);
+    const other = {
+      source: [1, 2, 3, 4],
+      destination: [5, 6, 7, 8],
+      sourcePort: 1,
+      destinationPort: 2,
+    } as const;
+    const v6 = pcapRecord({ seconds: 150, nanoseconds: 0, bytes: tcpFrame(other) });
+    writeFileSync(path, Buffer.concat([pcapHeader(), ...records, v6]));
+    expect(await simulate("-s", "rr", "--from", path, "--json")).toBe(0);
+    expect(JSON.parse(out).connections.connections).toBe(40);
+    expect(errors).toMatch(/1 connections of the other IP version are left out/);
     writeFileSync(path, Buffer.concat([pcapHeader(), ...records]).subarray(0, -5));
     expect(await simulate("-s", "rr", "--from", path)).toBe(0);
     expect(errors).toMatch(/cut off at byte/);
