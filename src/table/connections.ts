@@ -124,11 +124,12 @@ export class Connections {
 
   /** The row of an IPv4 flow, or -1. Addresses and ports may be given as u32 or int32. */
   find4(hash: number, kind: number, client: number, virtual: number, ports: number): number {
+    return this.follow4(this.heads[hash >>> this.shift]!, kind, client | 0, virtual | 0, ports | 0);
+  }
+
+  /** The same from `link` on, the first of its bucket's chain. Addresses and ports are int32. */
+  follow4(link: number, kind: number, client: number, virtual: number, ports: number): number {
     const rows = this.rows;
-    client |= 0;
-    virtual |= 0;
-    ports |= 0;
-    let link = this.heads[hash >>> this.shift]!;
     while (link !== 0) {
       const at = (link - 1) << ROW_SHIFT;
       if (
