@@ -34,6 +34,23 @@ async function watched({ lab, client }: Cluster) {
   return { round, atClient: atClient.frames, atDirector: atDirector.frames };
 }
 
+/**
+ * What the director's host's own stack did, by its own counters (RFC 2011 and 2013 names, /proc/net/snmp). A packet that
+ * it takes for forwarding may lead to an ICMP error only seconds later, when its ARP for the VIP has failed.
+ */
+async function stackOf({ lab }: Cluster): Promise<Record<string, number>> {
+  const lines = (await lab.in("director").sh("cat /proc/net/snmp")).split("\n");
+  const found: Record<string, number> = {};
+  for (let i = 0; i + 1 < lines.length; i += 2) {
+    const [kind, ...names] = lines[i]!.split(" ");
+    const values = lines[i + 1]!.split(" ").slice(1);
+    for (const [n, name] of names.entries()) found[`${kind}${name}`] = Number(values[n]);
+  }
+  return found;
+}
+
+const SILENT = { "Ip:ForwDatagrams": 0, "Ip:InDelivers": 0, "Icmp:OutMsgs": 0, "Tcp:OutRsts": 0 };
+
 const HOSTS: [string, LabOptions][] = [
   ["the VIP is the director's own, its host knows nothing of it", {}],
   ["the VIP is on the director's host, whose kernel answers ARP for it", { vipOnHost: true }],
@@ -56,6 +73,7 @@ for (const [what, options] of HOSTS) {
     expect({ lost: hexOf(lost), strange: hexOf(strange) }).toEqual({ lost: [], strange: [] });
     const other = atDirector.filter((frame) => fromDirectorsHost(frame) && isIpv4(frame) && !isForVip(frame));
     expect(hexOf(other)).toEqual([]);
+    expect(await stackOf(cluster)).toMatchObject(SILENT);
   });
 }
 
@@ -63,6 +81,12 @@ test("without the rule the host does answer: a VIP on the host and silence off g
   const cluster = await makeCluster({ lab: { vipOnHost: true }, config: { silence: "off" } });
   const { atClient } = await watched(cluster);
   expect(atClient.some((frame) => !frame.sent && isReset(frame))).toBe(true);
+});
+
+test("without the rule a host that forwards takes the packets as its own to forward", async () => {
+  const cluster = await makeCluster({ lab: { ipForward: true }, config: { silence: "off" } });
+  await watched(cluster);
+  expect((await stackOf(cluster))["Ip:ForwDatagrams"]).toBeGreaterThan(30);
 });
 
 test("the rule is the host's only change, and is gone after kill -9", async (context) => {
