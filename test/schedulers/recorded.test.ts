@@ -39,11 +39,9 @@ describe.each(["sched", "fuzz", "threshold", "overhead"])("the kernel's recordin
     });
 
     // lblc and lblcr learn in each shard for itself (locality.ts).
-    it.skipIf(name.startsWith("lblc"))(
-      `${name} decides alike when three shards share the connections`,
-      () => {
-        expect(replayAll(folder, files, 3).mismatches.slice(0, 10)).toEqual([]);
-      },
-    );
+    if (name.startsWith("lblc")) continue;
+    it(`${name} decides alike when three shards share the connections`, () => {
+      expect(replayAll(folder, files, 3).mismatches.slice(0, 10)).toEqual([]);
+    });
   }
 });
