@@ -15,6 +15,8 @@ export interface ClusterOptions {
   scheduler?: string;
   /** Real servers that run our HTTP server; default all. */
   servers?: readonly string[];
+  /** Done in the lab before anything runs in it. */
+  prepare?: (lab: Lab) => Promise<unknown>;
 }
 
 export interface Cluster {
@@ -45,6 +47,7 @@ export function clusterConfig(options: ClusterOptions): ConfigInput {
 /** Everything stands and answers; it is gone when the test is over. */
 export async function makeCluster(options: ClusterOptions = {}): Promise<Cluster> {
   const lab = await makeLab(options.lab);
+  await options.prepare?.(lab);
   const config = clusterConfig(options);
   const [client, , director] = await Promise.all([
     Client.start(lab),

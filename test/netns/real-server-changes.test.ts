@@ -1,8 +1,10 @@
 import { expect, test } from "vitest";
 import type { ConfigInput } from "../../src/control/config-schema.ts";
+import { Capture } from "../../src/lab/capture.ts";
+import { isForVip, pairFrames } from "../../src/lab/evidence.ts";
 import { VIP } from "../../src/lab/topology.ts";
 import { type Cluster, clusterConfig, makeCluster } from "../helpers/cluster.ts";
-import { eventually, sleep } from "../helpers/world.ts";
+import { eventually, hexOf, sleep } from "../helpers/world.ts";
 
 /** One kept-alive connection, a request each 20 ms for about 1.2 s; tells who answered. */
 const longConnection = ({ client }: Cluster) =>
@@ -94,6 +96,23 @@ test("real server and router lose their ARP entries: the connection goes on", as
   // The router asked again who has the VIP, and only the director answered.
   const neighbour = await cluster.lab.in("router").sh(`ip neigh show ${VIP}`);
   expect(neighbour).toContain("02:00:0a:00:00:02");
+});
+
+test("frames for a real server whose MAC is not known yet wait for it: not even the first is lost", async () => {
+  const { lab, client, director } = await makeCluster({
+    lab: { realServers: 1 },
+    prepare: (lab) => lab.in("switch").ip(["link set rs1 down"]),
+  });
+  const capture = await Capture.start(lab, "switch", "director");
+  const request = client.request();
+  await capture.until((frame) => frame.sent && isForVip(frame));
+  await eventually("it waits", async () => (await director.counters()).verdicts.Waiting === 1 || undefined);
+  await lab.in("switch").ip(["link set rs1 up"]);
+  expect(await request).toMatchObject({ answers: { rs1: 1 }, failed: 0 });
+  await capture.quiet();
+  await capture.stop();
+  expect(hexOf(pairFrames(capture.frames).lost)).toEqual([]);
+  expect((await director.counters()).verdicts.Waiting).toBe(0);
 });
 
 test("a real server that never answers ARP: its frames are told apart, the others' connections are not harmed", async () => {
