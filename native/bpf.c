@@ -193,13 +193,25 @@ static napi_value bind_xdp(napi_env env, napi_callback_info info) {
   } place = {AF_XDP, (uint16_t)uint_arg(&call, 3), uint_arg(&call, 1), uint_arg(&call, 2), uint_arg(&call, 4)};
   if (call.bad) return NULL;
   if (bind(fd, (const struct sockaddr *)(const void *)&place, sizeof place) < 0)
-    return call_failed(&call, "bind(AF_XDP)", errno == EBUSY ? "another AF_XDP socket has this queue" : NULL);
+    return call_failed(&call, "bind(AF_XDP)",
+                       errno == EBUSY        ? "another AF_XDP socket has this queue"
+                       : errno == EOPNOTSUPP ? "the driver has no zero copy here; ask for copy"
+                                             : NULL);
   return NULL;
+}
+
+/* kick(fd) → 0 or -errno: tells the kernel to look at an AF_XDP sending ring; -EAGAIN means call again */
+static napi_value kick(napi_env env, napi_callback_info info) {
+  struct call call;
+  if (!call_begin(&call, env, info, "kick", 1)) return NULL;
+  int fd = int_arg(&call, 0);
+  if (call.bad) return NULL;
+  return integer(env, sendto(fd, NULL, 0, MSG_DONTWAIT, NULL, 0) < 0 ? -errno : 0);
 }
 
 const struct entry bpf_entries[] = {
     {"bpfMapCreate", map_create}, {"bpfMapUpdate", map_update}, {"bpfMapLookup", map_lookup},
     {"bpfMapDelete", map_delete}, {"bpfProgLoad", prog_load},   {"bpfTestRun", test_run},
     {"bpfLinkCreate", link_create}, {"registerUmem", register_umem}, {"bindXdp", bind_xdp},
-    {NULL, NULL},
+    {"kick", kick}, {NULL, NULL},
 };

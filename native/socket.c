@@ -3,9 +3,11 @@
 
 #include <arpa/inet.h>
 #include <errno.h>
+#include <linux/ethtool.h>
 #include <linux/filter.h>
 #include <linux/if_packet.h>
 #include <linux/netlink.h>
+#include <linux/sockios.h>
 #include <net/if.h>
 #include <string.h>
 #include <sys/ioctl.h>
@@ -137,7 +139,16 @@ static napi_value receive_bytes(napi_env env, napi_callback_info info) {
   return number(env, (double)received);
 }
 
-/* link(name) → { index, mtu, flags, hardwareType, macHigh, macLow }, in the calling thread's network namespace */
+/* Receiving queues; 1 for a device that has no channels to tell of. */
+static int queues(int fd, const char *name) {
+  struct ethtool_channels channels = {.cmd = ETHTOOL_GCHANNELS};
+  struct ifreq ask = {.ifr_data = (char *)&channels};
+  memcpy(ask.ifr_name, name, IFNAMSIZ);
+  int count = ioctl(fd, SIOCETHTOOL, &ask) < 0 ? 1 : (int)(channels.combined_count + channels.rx_count);
+  return count > 0 ? count : 1;
+}
+
+/* link(name) → { index, mtu, flags, queues, hardwareType, macHigh, macLow }, in the calling thread's network namespace */
 static napi_value describe_link(napi_env env, napi_callback_info info) {
   static const struct {
     unsigned long request;
@@ -148,7 +159,7 @@ static napi_value describe_link(napi_env env, napi_callback_info info) {
               {SIOCGIFHWADDR, "ioctl(SIOCGIFHWADDR)"}};
   struct ifreq answer[4];
   struct call call;
-  char name[IFNAMSIZ];
+  char name[IFNAMSIZ] = {0};
   napi_value result;
   if (!call_begin(&call, env, info, "link", 1)) return NULL;
   string_arg(&call, 0, name, sizeof name);
@@ -164,12 +175,14 @@ static napi_value describe_link(napi_env env, napi_callback_info info) {
       return call_failed_with(&call, error, asks[i].name, NULL, name);
     }
   }
+  int count = queues(fd, name);
   close(fd);
   const uint8_t *mac = (const uint8_t *)answer[3].ifr_hwaddr.sa_data;
   napi_create_object(env, &result);
   set_number(env, result, "index", answer[0].ifr_ifindex);
   set_number(env, result, "mtu", answer[1].ifr_mtu);
   set_number(env, result, "flags", (uint16_t)answer[2].ifr_flags);
+  set_number(env, result, "queues", count);
   set_number(env, result, "hardwareType", answer[3].ifr_hwaddr.sa_family);
   set_number(env, result, "macHigh", mac[0] << 8 | mac[1]);
   set_number(env, result, "macLow", (double)((uint32_t)mac[2] << 24 | mac[3] << 16 | mac[4] << 8 | mac[5]));

@@ -1,6 +1,6 @@
 /**
  * The sole loader of the C addon (native/README.md says what each function is: one system call, or a tight group).
- * Everything throws NativeError but the hot functions (`sendMessages`, `receiveMessages`), which return -errno.
+ * Everything throws NativeError but the hot functions (`sendMessages`, `receiveMessages`, `kick`), which return -errno.
  */
 import { closeSync, constants, existsSync, fstatSync, ftruncateSync, openSync } from "node:fs";
 import { createRequire } from "node:module";
@@ -20,6 +20,8 @@ export interface LinkInfo {
   readonly mtu: number;
   /** IFF_… bits. */
   readonly flags: number;
+  /** Receiving queues; 1 where the driver does not say. */
+  readonly queues: number;
   /** ARPHRD_… number: 1 is Ethernet. */
   readonly hardwareType: number;
   readonly macHigh: number;
@@ -94,7 +96,15 @@ export interface Native {
     flags: number,
   ): { result: number; length: number; nanoseconds: number };
   bpfLinkCreate(program: number, target: number, attachType: number, flags: number): number;
-  registerUmem(fd: number, memory: ArrayBuffer, chunkBytes: number, headroom: number, flags: number): void;
+  registerUmem(
+    fd: number,
+    memory: ArrayBuffer | Uint8Array,
+    chunkBytes: number,
+    headroom: number,
+    flags: number,
+  ): void;
+  /** 0 or -errno; -EAGAIN means call again. */
+  kick(fd: number): number;
   bindXdp(fd: number, interfaceIndex: number, queue: number, flags: number, sharedFd: number): void;
 }
 

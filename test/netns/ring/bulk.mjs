@@ -4,18 +4,25 @@ import { openSync } from "node:fs";
 import { Worker } from "node:worker_threads";
 import { native } from "../../../dist/ring/native.js";
 import { openPacketSockets, wakeRing } from "../../../dist/ring/packet-sockets.js";
+import { openXdpSockets } from "../../../dist/ring/xdp-sockets.js";
+import { mapped } from "../../../dist/wire/address.js";
 import { vipFilter } from "../../../dist/wire/vip-filter.js";
+import { serviceKey } from "../../../dist/wire/xdp-program.js";
 import { cluster, MAC, SINK, SOURCE, script } from "./cluster.mjs";
 
 const options = JSON.parse(process.argv[2]);
 const bytes = (mac) => mac.split(":").map((byte) => Number.parseInt(byte, 16));
 const net = cluster({ bare: options.vlan !== undefined });
-const [sockets] = openPacketSockets({
-  interfaceName: "dir0",
-  shards: 1,
-  filter: vipFilter([0x0a090064]),
-  ...(options.superFrames ? { superFrames: options.superFrames } : {}),
-});
+const xdp = options.xdp ? openXdpSockets({ interfaceName: "dir0", modes: [options.xdp] }) : undefined;
+xdp?.take([serviceKey(mapped(0x0a090064), 6, 8000)], [], []);
+const [sockets] =
+  xdp?.sockets ??
+  openPacketSockets({
+    interfaceName: "dir0",
+    shards: 1,
+    filter: vipFilter([0x0a090064]),
+    ...(options.superFrames ? { superFrames: options.superFrames } : {}),
+  });
 const cells = new SharedArrayBuffer(64);
 const worker = new Worker(new URL("./forwarder.mjs", import.meta.url), {
   workerData: { sockets, cells, mac: bytes(MAC.server), from: bytes(MAC.director) },
@@ -53,6 +60,7 @@ console.log(
   JSON.stringify({
     sent,
     received,
+    mode: sockets.mode,
     copies: sockets.copies,
     slotBytes: sockets.slotBytes,
     frames: state[2],

@@ -2,13 +2,14 @@
 import { parentPort, workerData } from "node:worker_threads";
 import { createBurst } from "../../../dist/ring/burst.js";
 import { PacketRing } from "../../../dist/ring/packet-ring.js";
+import { XdpRing } from "../../../dist/ring/xdp-ring.js";
 
 const { sockets, cells, mac, from } = workerData;
 const STOP = 1;
 const [FRAMES, SUPER, REFUSED, DROPS, TAGGED] = [2, 3, 4, 5, 6];
 
 const state = new Int32Array(cells);
-const ring = new PacketRing(sockets, { cells: state, position: 0 });
+const ring = sockets.mode ? new XdpRing(sockets) : new PacketRing(sockets, { cells: state, position: 0 });
 const burst = createBurst();
 parentPort.postMessage("ready");
 

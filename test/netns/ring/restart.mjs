@@ -3,7 +3,10 @@
 import { once } from "node:events";
 import { Worker } from "node:worker_threads";
 import { openPacketSockets } from "../../../dist/ring/packet-sockets.js";
+import { openXdpSockets } from "../../../dist/ring/xdp-sockets.js";
+import { mapped } from "../../../dist/wire/address.js";
 import { vipFilter } from "../../../dist/wire/vip-filter.js";
+import { serviceKey } from "../../../dist/wire/xdp-program.js";
 import { cluster, MAC, script, VIP } from "./cluster.mjs";
 
 const COUNT = 4000;
@@ -31,7 +34,12 @@ const SENDER = `
 
 const bytes = (mac) => mac.split(":").map((byte) => Number.parseInt(byte, 16));
 const net = cluster();
-const [sockets] = openPacketSockets({ interfaceName: "dir0", shards: 1, filter: vipFilter([0x0a090064]) });
+const xdp = process.argv[2]?.includes("xdp")
+  ? openXdpSockets({ interfaceName: "dir0", modes: ["native copy"] })
+  : undefined;
+xdp?.take([serviceKey(mapped(0x0a090064), 17, 9000)], [], []);
+const [sockets] =
+  xdp?.sockets ?? openPacketSockets({ interfaceName: "dir0", shards: 1, filter: vipFilter([0x0a090064]) });
 const cells = new SharedArrayBuffer(64);
 const start = async () => {
   const workerData = { sockets, cells, mac: bytes(MAC.server), from: bytes(MAC.director) };
