@@ -51,7 +51,7 @@ export function schedule(context: Context, i: number): Verdict {
  * Sources that Linux takes for martians and drops on input (ip_route_input_slow, ipv6_rcv): the director's own address
  * and the VIP itself; IPv4's 0/8, 127/8, multicast and broadcast; IPv6's multicast and loopback.
  */
-function isMartian(context: Context): boolean {
+export function isMartian(context: Context): boolean {
   const { words, family } = context.flow;
   if (words[0] === words[4] && words[1] === words[5] && words[2] === words[6] && words[3] === words[7])
     return true;
