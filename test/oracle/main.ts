@@ -1,5 +1,6 @@
 /** `npm run oracle -- PATH…`: replays every recording under the paths and says what came of each. */
 import { replayFile } from "./files.ts";
+import type { Result } from "./replay.ts";
 import { filesOf, isRecording, shortName } from "./scenario.ts";
 
 /** Mismatches shown of one file, unless --all is given. */
@@ -13,28 +14,31 @@ async function main(argv: readonly string[]): Promise<number> {
     console.error("usage: npm run oracle -- [--all] [--shards=N] PATH…");
     return 2;
   }
+  const files = paths.flatMap((root) => filesOf(root).map((file) => ({ file, name: shortName(root, file) })));
+  const recordings = files.filter(({ file }) => isRecording(file));
+  if (recordings.length === 0) {
+    console.error(`there is no recording under ${paths.join(", ")}`);
+    return 2;
+  }
   let decisions = 0;
   let mismatches = 0;
-  for (const root of paths) {
-    for (const file of filesOf(root).filter(isRecording)) {
-      const name = shortName(root, file);
-      const result = await replayFile(file, shards);
-      decisions += result.decisions;
-      mismatches += result.mismatches.length;
-      if (result.notCovered !== undefined) {
-        console.log(`not covered: ${name}: ${result.notCovered}`);
-        continue;
-      }
-      const skipped = result.skipped > 0 ? ` (${result.skipped} steps are not a tap's business)` : "";
-      console.log(`${name}: decisions ${result.decisions}, mismatches ${result.mismatches.length}${skipped}`);
-      const shown = all ? result.mismatches : result.mismatches.slice(0, SHOWN);
-      for (const mismatch of shown) console.log(`    ${mismatch}`);
-      const left = result.mismatches.length - shown.length;
-      if (left > 0) console.log(`    … and ${left} more (--all shows them)`);
-    }
+  for (const { file, name } of recordings) {
+    const result = await replayFile(file, shards);
+    if (result.notCovered !== undefined) console.log(`not covered: ${name}: ${result.notCovered}`);
+    if (result.notCovered !== undefined && result.mismatches.length === 0) continue;
+    decisions += result.decisions;
+    mismatches += result.mismatches.length;
+    print(name, result, all ? Number.POSITIVE_INFINITY : SHOWN);
   }
   console.log(`decisions ${decisions}, mismatches ${mismatches}`);
   return mismatches === 0 ? 0 : 1;
+}
+
+function print(name: string, { decisions, mismatches, skipped }: Result, most: number): void {
+  const aside = skipped > 0 ? ` (${skipped} steps are not a tap's business)` : "";
+  console.log(`${name}: decisions ${decisions}, mismatches ${mismatches.length}${aside}`);
+  for (const mismatch of mismatches.slice(0, most)) console.log(`    ${mismatch}`);
+  if (mismatches.length > most) console.log(`    … and ${mismatches.length - most} more (--all shows them)`);
 }
 
 process.exitCode = await main(process.argv.slice(2));

@@ -4,6 +4,7 @@
  */
 import { VERDICT_NAMES, Verdict } from "../../src/dataplane/verdict.ts";
 import { Setting, type SettingName } from "../../src/table/settings.ts";
+import { formatAddress, parseAddress } from "../../src/wire/address.ts";
 import { run } from "../cli/world.ts";
 import {
   compareConnections,
@@ -65,6 +66,7 @@ class Replay {
     for (const [index, step] of steps.entries()) {
       this.#index = index;
       await this.#step(step);
+      if (this.result.notCovered !== undefined) break;
     }
     return this.result;
   }
@@ -81,7 +83,7 @@ class Replay {
       case "sysctl":
         return this.#sysctl(step.key, step.set, step.value);
       case "shell":
-        runShell(world, step.cmd);
+        if (!runShell(world, step.cmd)) this.result.notCovered = `"${step.cmd}" is not understood`;
         return;
       case "sleep":
         this.#timers.advance(step.t);
@@ -205,7 +207,12 @@ class Replay {
   /** The client's entry and the sums of counts after a packet. */
   #compareAfter(step: (Packet | RawFrame) & Outcome): string[] {
     if (step.op !== "pkt") return [];
-    const flow = flowOf({ client: step.src, cport: step.sport, vip: step.dst, vport: step.dport });
+    const flow = flowOf({
+      client: canonical(step.src),
+      cport: step.sport,
+      vip: canonical(step.dst),
+      vport: step.dport,
+    });
     if (step.conn_after === undefined && step.out !== "director:tcp-rst") return [];
     const [ours] = entriesOf(this.#world, this.#slack)
       .filter((entry) => flowOf(entry) === flow)
@@ -233,6 +240,11 @@ class Replay {
     if (isForgiven(recorded, ours, late, unsaid)) return [];
     return [`counts ${ours.active} + ${ours.inactive}, recorded ${recorded.active} + ${recorded.inactive}`];
   }
+}
+
+/** The recordings write some IPv6 addresses at length. */
+function canonical(address: string): string {
+  return formatAddress(parseAddress(address)!);
 }
 
 /** The entry of a packet's flow after it; one that is over may be there or not. */
