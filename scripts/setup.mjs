@@ -11,7 +11,6 @@ import { missingCompiler, missingKernelFeature, missingNode, missingPrograms } f
 import { missingForTests } from "./test-programs.mjs";
 
 const ROOT = join(dirname(fileURLToPath(import.meta.url)), "..");
-const INSTALL_STAMP = join(ROOT, "node_modules", ".dr-director-lock");
 const BUILD_STAMP = join(ROOT, "build", "compiled");
 
 const say = (line) => process.stderr.write(`${line}\n`);
@@ -34,28 +33,41 @@ function npm(args) {
   return script?.endsWith(".js") ? [process.execPath, [script, ...args]] : ["npm", args];
 }
 
-const lockHash = () =>
-  createHash("sha256")
-    .update(readFileSync(join(ROOT, "package-lock.json")))
-    .digest("hex");
-
-function installIsDue() {
-  const installed = join(ROOT, "node_modules", ".package-lock.json");
+/** Is what package-lock.json says in this folder not installed there? */
+function installIsDue(folder) {
+  const lock = join(folder, "package-lock.json");
+  const installed = join(folder, "node_modules", ".package-lock.json");
   if (!existsSync(installed)) return true;
-  if (existsSync(INSTALL_STAMP)) return readFileSync(INSTALL_STAMP, "utf8") !== lockHash();
+  if (existsSync(stampOf(folder))) return readFileSync(stampOf(folder), "utf8") !== hashOf(lock);
   // Somebody ran npm by hand: their install counts if it is newer than the lock.
-  return statSync(installed).mtimeMs < statSync(join(ROOT, "package-lock.json")).mtimeMs;
+  return statSync(installed).mtimeMs < statSync(lock).mtimeMs;
+}
+
+const stampOf = (folder) => join(folder, "node_modules", ".dr-director-lock");
+const hashOf = (file) => createHash("sha256").update(readFileSync(file)).digest("hex");
+const NPM_CI = ["ci", "--no-audit", "--no-fund", "--loglevel=error"];
+
+function stampInstall(folder) {
+  const hash = hashOf(join(folder, "package-lock.json"));
+  const stamp = stampOf(folder);
+  if (!existsSync(stamp) || readFileSync(stamp, "utf8") !== hash) writeFileSync(stamp, hash);
 }
 
 function install() {
-  if (installIsDue())
-    step(
-      "installing the packages of package-lock.json",
-      ...npm(["ci", "--no-audit", "--no-fund", "--loglevel=error"]),
-    );
-  if (!existsSync(INSTALL_STAMP) || readFileSync(INSTALL_STAMP, "utf8") !== lockHash()) {
-    writeFileSync(INSTALL_STAMP, lockHash());
-  }
+  if (installIsDue(ROOT)) step("installing the packages of package-lock.json", ...npm(NPM_CI));
+  stampInstall(ROOT);
+}
+
+/** Other people's packages that the tests hold us against; without them those tests are skipped. */
+function installWitnesses() {
+  const folder = join(ROOT, "test", "interop");
+  if (!existsSync(join(folder, "package-lock.json")) || !installIsDue(folder)) return;
+  if (process.env.NO_SETUP === "1") return;
+  say("dr-director: installing the packages of test/interop (NO_SETUP=1 declines) …");
+  const [command, args] = npm([...NPM_CI, "--prefix", folder]);
+  const run = spawnSync(command, args, { cwd: folder, stdio: ["ignore", 2, 2] });
+  if (run.status === 0) stampInstall(folder);
+  else say("dr-director: they could not be installed; the tests that need them will be skipped and listed.");
 }
 
 /** Every file below a folder whose name ends so, with its modification time. */
@@ -135,7 +147,10 @@ function main(purpose) {
   install();
   buildNative();
   compile();
-  if (purpose === "test") testPrograms();
+  if (purpose === "test") {
+    testPrograms();
+    installWitnesses();
+  }
 }
 
 const purpose = process.argv[2] ?? "build";

@@ -53,8 +53,13 @@ test("lab --once --json: one JSON document on stdout, exit code 0, nothing left 
   const { lab, files, processes } = makeMark();
   const outcome = await lab("--once", "--json");
   expect(outcome.stderr).toBe("");
-  checkReport(JSON.parse(outcome.stdout) as LabReport);
+  const report = JSON.parse(outcome.stdout) as LabReport;
+  checkReport(report);
   expect(outcome.code).toBe(0);
+  // Every key that is printed is explained.
+  const parts = [report, report.lab, report.schedulers[0]!, report.wayBack, report.frame!, report.verdicts];
+  const explained = readFileSync(join(import.meta.dirname, "../../docs/lab-json.md"), "utf8");
+  for (const key of parts.flatMap(Object.keys)) expect(explained).toMatch(new RegExp(`[`.…]$key(\\[\\])?[`.]`));
   expect(files()).toEqual([]);
   expect(processes()).toEqual([]);
 });
