@@ -59,7 +59,8 @@ test("lab --once --json: one JSON document on stdout, exit code 0, nothing left 
   // Every key that is printed is explained.
   const parts = [report, report.lab, report.schedulers[0]!, report.wayBack, report.frame!, report.verdicts];
   const explained = readFileSync(join(import.meta.dirname, "../../docs/lab-json.md"), "utf8");
-  for (const key of parts.flatMap(Object.keys)) expect(explained).toMatch(new RegExp(`[`.…]$key(\\[\\])?[`.]`));
+  const words = new Set(explained.split(/[^a-zA-Z]+/));
+  expect(parts.flatMap(Object.keys).filter((key) => !words.has(key))).toEqual([]);
   expect(files()).toEqual([]);
   expect(processes()).toEqual([]);
 });
