@@ -44,7 +44,7 @@ function keyOf(service: ServiceListing): string {
 
 /** As /proc/net/ip_vs prints them: persistence in ticks, mask in hexadecimal or as a prefix length. */
 function flagsOf(service: ServiceListing): string[] {
-  const flags: string[] = [];
+  const flags = service.onePacket ? ["ops"] : [];
   if (service.persistence > 0) {
     const bytes = service.netmask.split(".").map((byte) => Number(byte).toString(16).padStart(2, "0"));
     // An IPv6 mask is a prefix length, printed as if it were an address.
@@ -98,11 +98,7 @@ function compareService(key: string, ours: ServiceListing, theirs: ServiceCounte
     if (String(got) !== String(want)) differences.push(`${key} ${what}: ${got}, recorded ${want}`);
   };
   say("scheduler", ours.scheduler, theirs.sched);
-  const persistent = theirs.flags.slice(
-    theirs.flags.indexOf("persistent"),
-    theirs.flags.indexOf("persistent") + 3,
-  );
-  say("persistence", flagsOf(ours), theirs.flags.includes("persistent") ? persistent : []);
+  say("flags", flagsOf(ours), theirs.flags);
   say(
     "servers in order",
     ours.servers.map((server) => server.address),

@@ -1,10 +1,11 @@
 /**
  * Replays recorded ipvsadm command lines, one after the other, and compares exit code, stdout and stderr byte for
- * byte. What this director refuses (masquerading, tunnelling) is refused with a sentence and exit code 2, and just
+ * byte. What this director refuses (masquerading, tunnelling, the synchronization daemon) is refused with a sentence and exit code 2, and just
  * those servers' rows are then taken out of the recording.
  */
 import { run } from "../cli/world.ts";
 import { compareListing, type Leave } from "./listings.ts";
+import { Refused } from "./refused.ts";
 import type { Result } from "./replay.ts";
 import type { Session } from "./scenario.ts";
 import { sendTraffic } from "./traffic.ts";
@@ -14,19 +15,10 @@ import { World } from "./world.ts";
 const PAUSE = 5;
 const LEAVE: Leave = { settled: true, doubled: 0, slack: 10, unsaid: new Set() };
 
-const REFUSED = /^-a .* -[im]( |$)/;
-const REFUSED_LINES = /^(?:-a .* -[im] .*)\n/gm;
-
-interface Refused {
-  /** The service's place as its row begins in a listing: "UDP  10.0.0.100:53". */
-  readonly service: string;
-  readonly server: string;
-}
-
 class SessionReplay {
   readonly result: Result = { decisions: 0, mismatches: [], skipped: 0, notCovered: undefined };
   readonly #world: World;
-  #refused: Refused[] = [];
+  readonly #refused = new Refused();
 
   constructor(session: Session, shards: number) {
     this.#world = new World(session.kernel, shards);
@@ -49,11 +41,10 @@ class SessionReplay {
 
   async #command(index: number, step: Session["commands"][number]): Promise<void> {
     const argv = step.cmd.startsWith("ipvsadm-save") ? ["-S", ...step.argv] : step.argv;
-    const line = argv.join(" ");
     const differences: string[] = [];
-    const said = await run(this.#world.commands, argv, step.stdin?.replace(REFUSED_LINES, ""));
-    if (REFUSED.test(line) && step.rc === 0) {
-      this.#refuse(argv);
+    const stdin = step.stdin === undefined ? undefined : this.#refused.withoutRules(step.stdin);
+    const said = await run(this.#world.commands, argv, stdin);
+    if (step.rc === 0 && this.#refused.take(argv)) {
       if (said.rc !== 2 || said.stdout !== "" || said.stderr === "")
         differences.push(`was not refused: ${said.rc}`);
     } else {
@@ -66,74 +57,18 @@ class SessionReplay {
       this.result.mismatches.push(`${index} ${step.cmd}: ${differences.join("; ")}`);
   }
 
-  #refuse(argv: readonly string[]): void {
-    const after = (...names: string[]): string =>
-      argv[argv.findIndex((word) => names.includes(word)) + 1] ?? "";
-    this.#refused = [...this.#refused, { service: after("-t", "-u", "-f"), server: after("-r") }];
-  }
-
   #compare(argv: readonly string[], got: string, want: string): string[] {
-    const listing = /^(?:IP Virtual Server|Prot LocalAddress)/.test(want);
+    if (this.#refused.daemon && argv.includes("--daemon")) return [];
     // A kernel's own order of services depends on a secret of its own.
     const tidy = argv.includes("--nosort") ? byService : (text: string): string => text;
-    const ours = tidy(this.#withoutRefused(got));
-    const theirs = tidy(this.#withoutRefused(want));
-    if (listing && argv.includes("--stats")) return this.#compareStats(ours, theirs);
+    let ours = tidy(this.#refused.withoutRows(got));
+    let theirs = tidy(this.#refused.withoutRows(want));
+    if (argv.includes("--stats")) {
+      ours = this.#refused.withoutServices(ours);
+      theirs = this.#refused.withoutServices(theirs);
+    }
     return compareListing(argv, ours, theirs, LEAVE);
   }
-
-  /** Numbers of a service with a refused server are others: its traffic went to those that are left. */
-  #compareStats(got: string, want: string): string[] {
-    const touched = (block: string): boolean => {
-      const service = /^\w+ +(\S+)/.exec(block)?.[1];
-      return service !== undefined && this.#refused.some((one) => one.service === numeric(service));
-    };
-    const kept = (text: string): string =>
-      text
-        .split(/^(?! {2}->)/m)
-        .filter((block) => !touched(block))
-        .join("");
-    return compareListing(["--stats"], kept(got), kept(want), LEAVE);
-  }
-
-  /** Rows of servers that only masquerading and tunnelling reach, by what the command lines that made them said. */
-  #withoutRefused(text: string): string {
-    let service = "";
-    const lines = text.split("\n").filter((line) => {
-      const row = /^(TCP|UDP|SCTP|FWM) +(\S+)/.exec(line);
-      if (row !== null) service = row[2]!;
-      const server = /^ {2}-> (\S+) /.exec(line)?.[1];
-      if (server !== undefined) return !/ (?:Tunnel|Masq) /.test(line) && !this.#isRefused(service, server);
-      return !/^-a .* -[im] /.test(line);
-    });
-    return lines.join("\n");
-  }
-
-  #isRefused(service: string, server: string): boolean {
-    return this.#refused.some((one) => {
-      const port = one.server.includes(":") ? "" : `:${numeric(service).split(":").at(-1)}`;
-      return numeric(service) === one.service && numeric(server) === one.server + port;
-    });
-  }
-}
-
-const NUMBERS: Readonly<Record<string, string>> = {
-  "10.0.0.12": "rs2.example.com",
-  "10.0.0.101": "vip2.example.com",
-  ":53": ":domain",
-  ":80": ":http",
-  ":443": ":https",
-  ":5060": ":sip",
-  ":5353": ":mdns",
-};
-
-/** "rs2.example.com:domain" as "10.0.0.12:53", as far as the recordings have names. */
-function numeric(endpoint: string): string {
-  let text = endpoint;
-  for (const [number, name] of Object.entries(NUMBERS)) {
-    if (name.startsWith(":") ? text.endsWith(name) : text.startsWith(name)) text = text.replace(name, number);
-  }
-  return text;
 }
 
 /** The listing's services in alphabetical order, their servers as they are. */
