@@ -90,6 +90,9 @@ const SERVICES = 16_384;
 const NETWORKS = 4096;
 /** Frames one sendto may send in copy mode, where the kernel lets us say so (it sends 32 otherwise). */
 const TX_BUDGET = 256;
+const BIND_TRIES = 50;
+/** Milliseconds. */
+const BIND_PAUSE = 10;
 
 function chunkFor(mtu: number): number {
   for (const bytes of [2048, 4096]) if (mtu + 18 + FRAME_OFFSET <= bytes) return bytes;
@@ -157,10 +160,24 @@ function openSocket(
     addon.setOption(fd, SOL_XDP, ring, ringSize);
   const offsets = offsetsOf(fd);
   fillRing(fd, offsets.fill, ringSize, chunks, chunkBytes);
-  addon.bindXdp(fd, index, queue, mode === "zero-copy" ? BIND_ZEROCOPY : BIND_COPY, 0);
+  bindPatiently(fd, index, queue, mode === "zero-copy" ? BIND_ZEROCOPY : BIND_COPY);
   raiseBudget(fd);
   const wake = opened.add(addon.eventFd());
   return { fd, wake, memory, chunkBytes, chunks, own: OWN, ringSize, ...offsets, mode: modeOf(fd, mode) };
+}
+
+/** A queue is free again only a moment after the last socket on it was closed: the kernel cleans up in the background. */
+function bindPatiently(fd: number, index: number, queue: number, flags: number): void {
+  const pause = new Int32Array(new SharedArrayBuffer(4));
+  for (let tries = BIND_TRIES; ; tries--) {
+    try {
+      native().bindXdp(fd, index, queue, flags, 0);
+      return;
+    } catch (error) {
+      if (tries === 0 || !isNativeError(error, "EBUSY")) throw error;
+      Atomics.wait(pause, 0, 0, BIND_PAUSE);
+    }
+  }
 }
 
 /** Linux 6.18 and later; without it a burst takes several calls. */

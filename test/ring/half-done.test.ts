@@ -73,6 +73,17 @@ describe("a half-done checksum", () => {
     );
   });
 
+  it("of UDP never becomes 0, which would say that there is none", () => {
+    const into = memory();
+    const one = { tag: false, six: false, udp: true, options: 0, data: new Uint8Array(2) };
+    const { length, field, finished, half } = write(into, one);
+    // With its own checksum as data the sum is all ones, and its complement 0.
+    into.view.setUint16(AT + length - 2, finished);
+    into.view.setUint16(field, half);
+    expect(completeChecksum(into, AT, length)).toBe(true);
+    expect(into.view.getUint16(field)).toBe(0xffff);
+  });
+
   it("is told from a finished one, which stays as it is, right or wrong", () => {
     fc.assert(
       fc.property(shape, fc.nat(0xffff), (one, other) => {
