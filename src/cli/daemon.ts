@@ -5,14 +5,21 @@ import { ConfigError } from "../control/config.ts";
 import { DEFAULT_SOCKET, listen, SocketError } from "../control/control-socket.ts";
 import type { DirectorCounters } from "../control/counters.ts";
 import { Director, DirectorError } from "../control/director.ts";
+import { parseListenAddress } from "../control/listen-address.ts";
 import { MachineError } from "../control/machine.ts";
+import type { Page } from "../control/openapi.ts";
 import { StateError } from "../control/region-file.ts";
 import { SchedulerModuleError } from "../control/scheduler-modules.ts";
 import { SilenceError } from "../control/silence.ts";
+import { MetricsServerError, serveMetrics } from "../observe/http.ts";
+import { Metrics } from "../observe/metrics.ts";
+import { KernelRates } from "../observe/rates.ts";
 import { isNativeError } from "../ring/native.ts";
+import type { Region } from "../table/region.ts";
 import { type RunFlags, readConfig, readRules, schedulerPaths } from "./commands/run.ts";
 import { createLogger, type Logger, logEvent } from "./log.ts";
 import { Signals } from "./signals.ts";
+import { version } from "./version.ts";
 
 /** Returns the exit code: 0 after an ordered end, 1 when it could not start. */
 export async function runDaemon(flags: RunFlags): Promise<number> {
@@ -25,8 +32,9 @@ export async function runDaemon(flags: RunFlags): Promise<number> {
     const rules = await readRules(flags.rules);
     logger = createLogger(config.log);
     const listener = logEvent.bind(undefined, logger);
-    director = await Director.start(config, { schedulers: schedulerPaths(flags), rules, listener });
-    closeApi = await openApi(director);
+    const rates = (region: Region) => new KernelRates(region);
+    director = await Director.start(config, { schedulers: schedulerPaths(flags), rules, listener, rates });
+    closeApi = await openApi(director, logger);
   } catch (error) {
     process.stderr.write(`${explain(error)}\n`);
     return 1;
@@ -42,14 +50,34 @@ export async function runDaemon(flags: RunFlags): Promise<number> {
   return 0;
 }
 
-async function openApi(director: Director): Promise<() => Promise<void>> {
-  const { socket = DEFAULT_SOCKET, group } = director.config;
+/** Control socket and metrics; returns what closes both. Stops the director when one of them cannot be had. */
+async function openApi(director: Director, logger: Logger): Promise<() => Promise<void>> {
+  const { socket = DEFAULT_SOCKET, group, ring, metrics: asked } = director.config;
+  const metrics = new Metrics(director, { version: version(), ring: ring.kind, node: process.version });
+  const doors: (() => Promise<void>)[] = [];
+  const close = async () => void (await Promise.allSettled(doors.map((shut) => shut())));
   try {
-    return await listen(createApi(director), socket, group);
+    if (asked !== undefined) doors.push(await openMetrics(metrics, asked, logger));
+    doors.push(await listen(createApi(director, [metricsPage(metrics)]), socket, group));
+    return close;
   } catch (error) {
-    await director.stop();
+    await Promise.all([close(), director.stop()]);
     throw error;
   }
+}
+
+async function openMetrics(metrics: Metrics, asked: string, logger: Logger): Promise<() => Promise<void>> {
+  const where = parseListenAddress(asked);
+  if (where === undefined) throw new MetricsServerError(`metrics: "${asked}" is no address and port`);
+  const { address, close } = await serveMetrics(metrics, where);
+  const url = `http://${where.host.includes(":") ? `[${where.host}]` : where.host}:${address.port}/metrics`;
+  logger.info({ event: "metrics", url }, `metrics on ${url}`);
+  return close;
+}
+
+function metricsPage(metrics: Metrics): Page {
+  const summary = "Metrics in Prometheus' text format";
+  return { path: "/metrics", summary, type: metrics.contentType, text: () => metrics.text() };
 }
 
 async function reloadConfig(director: Director, logger: Logger, flags: RunFlags): Promise<void> {
@@ -86,6 +114,7 @@ function explain(error: unknown): string {
     StateError,
     SchedulerModuleError,
     DirectorError,
+    MetricsServerError,
   ].some((type) => error instanceof type);
   const message = error instanceof Error ? error.message : String(error);
   if (known || isNativeError(error) || message.includes("is not built")) return `dr-director: ${message}`;

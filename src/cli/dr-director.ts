@@ -1,16 +1,12 @@
 #!/usr/bin/env node
 /** The program `dr-director`: its subcommands stand in commands/, one file each, and are loaded from there. */
-import { readdirSync, readFileSync } from "node:fs";
+import { readdirSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Command } from "commander";
+import { version } from "./version.ts";
 
 interface CommandModule {
   register(program: Command): void;
-}
-
-function version(): string {
-  const text = readFileSync(new URL("../../package.json", import.meta.url), "utf8");
-  return (JSON.parse(text) as { version: string }).version;
 }
 
 const program = new Command("dr-director")

@@ -16,7 +16,8 @@ import { type Refused, refusalText } from "./apply.ts";
 import { type Config, ConfigError, parseConfig } from "./config.ts";
 import type { Director } from "./director.ts";
 import type { CommandError, CommandErrorCode, DirectorCommand, Listing } from "./model.ts";
-import { openApiDocument } from "./openapi.ts";
+import { openApiDocument, type Page } from "./openapi.ts";
+import { procIpVs, procIpVsStats } from "./proc-text.ts";
 import { requestFault } from "./request-fault.ts";
 
 /** Two thousand services of fifty servers each, as JSON, and as much again. */
@@ -34,8 +35,8 @@ const STATUS: Readonly<Record<CommandErrorCode, number>> = {
   EPERM: 403,
 };
 
-/** The API over a director, not yet listening. */
-export function createApi(director: Director): FastifyInstance {
+/** The API over a director, not yet listening; `pages` are served besides its own routes. */
+export function createApi(director: Director, pages: readonly Page[] = []): FastifyInstance {
   const api = fastify({ bodyLimit: BODY_LIMIT, forceCloseConnections: true });
   addCommands(api, director);
   addConfig(api, director);
@@ -44,7 +45,11 @@ export function createApi(director: Director): FastifyInstance {
   api.get("/v1/vips", () => director.vips());
   api.get("/v1/services", (_, reply) => rowsOf(director, { kind: "save", numeric: true }, reply));
   api.get("/v1/connections", (_, reply) => rowsOf(director, CONNECTIONS, reply));
-  api.get("/v1/openapi.json", () => openApiDocument());
+  addProc(api, director);
+  for (const page of pages) {
+    api.get(page.path, async (_, reply) => reply.type(page.type).send(await page.text()));
+  }
+  api.get("/v1/openapi.json", () => openApiDocument(pages));
   api.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
     const status = error.statusCode ?? 500;
     const code = status < 500 ? "EINVAL" : "EIO";
@@ -55,6 +60,20 @@ export function createApi(director: Director): FastifyInstance {
 
 const FORMAT = { numeric: true, columns: "plain", exact: true, nosort: true } as const;
 const CONNECTIONS: DirectorCommand = { kind: "list", what: "connections", format: FORMAT };
+
+/** The texts of /proc/net, for what reads a kernel director there. */
+function addProc(api: FastifyInstance, director: Director): void {
+  api.get("/v1/proc/ip_vs", (_, reply) => {
+    const result = director.execute({ kind: "save", numeric: true });
+    if (!result.ok || result.listing?.kind !== "services") return reply.code(500).send();
+    const { services, info } = result.listing;
+    return reply.type("text/plain").send(Readable.from(procIpVs(services, info)));
+  });
+  api.get("/v1/proc/ip_vs_stats", (_, reply) => {
+    const { stats, rates } = director.total();
+    return reply.type("text/plain").send(procIpVsStats(stats, rates));
+  });
+}
 
 /** What changes by ipvsadm's verbs, and by taking a virtual address over. */
 function addCommands(api: FastifyInstance, director: Director): void {

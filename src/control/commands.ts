@@ -17,7 +17,7 @@ import { Setting } from "../table/settings.ts";
 import { type AddressBook, isOwn, LOOPBACK_ONLY, mayServe } from "./addresses.ts";
 import { checkServer, checkService, checkTimeouts } from "./checks.ts";
 import { listConnections } from "./connection-listing.ts";
-import { depart, type RateSource, zeroDestination } from "./counters-view.ts";
+import { depart, type RateSource, zeroDestination, zeroDirector } from "./counters-view.ts";
 import { DestinationRows, type DestinationValues } from "./destination-rows.ts";
 import { type ServerNumbers, type ServiceNumbers, serverNumbers, serviceNumbers } from "./keys.ts";
 import { listService, listServices, members, serviceSum, type Tables } from "./listing.ts";
@@ -220,6 +220,7 @@ export class Commands implements CommandExecutor {
       depart(this.region, s, serviceSum(this.#tables, s), -1);
       this.#options.rates?.zeroed?.(s);
     }
+    if (key === undefined) zeroDirector(this.region);
   }
 
   /** --set: 0 keeps the present value. */

@@ -7,6 +7,7 @@ import { DEFAULT_SIZES } from "../table/region.ts";
 import { Setting } from "../table/settings.ts";
 import { parseAddress, parseIpv4, parseMac } from "../wire/address.ts";
 import { parseCidr, prefixOfMask } from "../wire/network.ts";
+import { parseListenAddress } from "./listen-address.ts";
 
 const address = () =>
   z
@@ -245,6 +246,16 @@ export const configSchema = z.strictObject({
     .min(1)
     .optional()
     .describe("File that holds the state; none keeps it in memory. Default /run/dr-director/state."),
+  metrics: z
+    .string()
+    .refine(
+      (text) => parseListenAddress(text) !== undefined,
+      "an address and port, such as 127.0.0.1:9107 or [::1]:9107, or a port",
+    )
+    .optional()
+    .describe(
+      "Address and port on which GET /metrics answers Prometheus over TCP; a port alone means 127.0.0.1. By default only the control socket does.",
+    ),
   log: z
     .enum(["trace", "debug", "info", "warn", "error"])
     .default("info")

@@ -4,13 +4,17 @@
  * connections, and of those that are gone for good (`departed`).
  */
 import { STAT_BYTES, STAT_CONNECTIONS, STAT_PACKETS, STATS } from "../table/counters.ts";
-import type { Region } from "../table/region.ts";
+import { Header, type Region } from "../table/region.ts";
 import type { Rates, Stats } from "./model.ts";
 
 /** Where --rate's numbers come from (observe/rates.ts); without one all rates are 0. */
 export interface RateSource {
   service(s: number): Rates;
   destination(d: number): Rates;
+  /** Of the director as a whole. */
+  total?(): Rates;
+  /** Called often with the time in ms: looks at the counters when it is time. */
+  tick?(now: number): void;
   /** The counters of this service and of its destinations were zeroed. */
   zeroed?(s: number): void;
 }
@@ -45,6 +49,31 @@ export function zeroDestination(region: Region, d: number): void {
   zero[d * 3] = destinationTotal(region, d, STAT_CONNECTIONS);
   zero[d * 3 + 1] = destinationTotal(region, d, STAT_PACKETS);
   zero[d * 3 + 2] = destinationTotal(region, d, STAT_BYTES);
+}
+
+/** Where --zero of everything keeps what had been counted until then: in the header, so that it outlives the process. */
+function totalZero({ header }: Region): Float64Array {
+  return new Float64Array(header.buffer, header.byteOffset + Header.TotalZero * 4, 3);
+}
+
+function everTotal(region: Region): Sum {
+  const total: Sum = [0, 0, 0];
+  for (const column of [STAT_CONNECTIONS, STAT_PACKETS, STAT_BYTES] as const) {
+    for (let d = 0; d < region.destinations.capacity; d++)
+      total[column] += destinationTotal(region, d, column);
+  }
+  return total;
+}
+
+/** What the director as a whole has counted since the last --zero of everything, deleted services included. */
+export function directorSum(region: Region): Sum {
+  const zero = totalZero(region);
+  const [connections, packets, bytes] = everTotal(region);
+  return [connections - zero[0]!, packets - zero[1]!, bytes - zero[2]!];
+}
+
+export function zeroDirector(region: Region): void {
+  totalZero(region).set(everTotal(region));
 }
 
 export function addSum(to: Sum, more: Sum): void {

@@ -9,10 +9,19 @@ import { carryOut, planConfig, type Refused, refusalText } from "./apply.ts";
 import { Commands } from "./commands.ts";
 import type { Config } from "./config.ts";
 import { type DirectorCounters, readCounters } from "./counters.ts";
+import { directorSum, type RateSource, statsOf } from "./counters-view.ts";
 import { type DirectorListener, Events } from "./events.ts";
 import { Forwarding } from "./forwarding.ts";
 import { checkCapabilities, HostAddresses, type Link, MachineError, readLink } from "./machine.ts";
-import type { CommandExecutor, CommandResult, DirectorCommand } from "./model.ts";
+import {
+  type CommandExecutor,
+  type CommandResult,
+  type DirectorCommand,
+  NO_RATES,
+  type Rates,
+  type ServiceListing,
+  type Stats,
+} from "./model.ts";
 import type { NeighbourListing } from "./neighbours.ts";
 import { servicesDigest, writeConfig } from "./region-config.ts";
 import { DEFAULT_STATE, type OpenRegion, openState } from "./region-file.ts";
@@ -28,6 +37,8 @@ export interface DirectorOptions {
   readonly rules?: readonly DirectorCommand[];
   /** Hears everything from the first moment on. */
   readonly listener?: DirectorListener;
+  /** What makes rates of the counters (observe/rates.ts); ticked from then on. */
+  readonly rates?: (region: Region) => RateSource;
 }
 
 export class DirectorError extends Error {
@@ -48,6 +59,7 @@ export class Director implements CommandExecutor {
   readonly #host = new HostAddresses();
   readonly #state: OpenRegion;
   readonly #commands: Commands;
+  readonly #rates: RateSource | undefined;
   readonly #surroundings: Surroundings;
   readonly #forwarding: Forwarding;
   #timer: NodeJS.Timeout | undefined;
@@ -66,8 +78,11 @@ export class Director implements CommandExecutor {
     for (const warning of state.warnings) this.events.tell("warn", "state", warning);
     const { events } = this;
     try {
+      const rates = options.rates?.(state.region);
+      this.#rates = rates;
       this.#commands = new Commands(state.region, {
         now: () => native().monotonic(),
+        ...(rates === undefined ? {} : { rates }),
         addresses: this.#host,
         relax: () => native().yieldCpu(),
       });
@@ -138,6 +153,17 @@ export class Director implements CommandExecutor {
   /** Frames received and what became of them. */
   counters(): DirectorCounters {
     return readCounters(this.region);
+  }
+
+  /** Virtual services with their real servers, newest first, made one by one while they are read. */
+  services(): Iterable<ServiceListing> {
+    const listing = this.#commands.list("services");
+    return listing.kind === "services" ? listing.services : [];
+  }
+
+  /** What went through the director as a whole. */
+  total(): { stats: Stats; rates: Rates } {
+    return { stats: statsOf(directorSum(this.region)), rates: this.#rates?.total?.() ?? NO_RATES };
   }
 
   neighbours(): NeighbourListing[] {
@@ -238,6 +264,7 @@ export class Director implements CommandExecutor {
   #tend(): void {
     const now = native().monotonic();
     this.#surroundings.tend(now);
+    this.#rates?.tick?.(now);
     if (now - this.#lastLook < LOOK_MS) return;
     this.#lastLook = now;
     this.#commands.sweep(now);
@@ -251,8 +278,8 @@ export class Director implements CommandExecutor {
 
   /** What cannot change while the director runs. */
   #fixed(): Partial<Config> {
-    const { interface: name, shards, sizes, state, ring, cpus, socket, group } = this.#config;
-    const given = { interface: name, shards, sizes, state, ring, cpus, socket, group };
+    const { interface: name, shards, sizes, state, ring, cpus, socket, group, metrics } = this.#config;
+    const given = { interface: name, shards, sizes, state, ring, cpus, socket, group, metrics };
     return Object.fromEntries(Object.entries(given).filter(([, value]) => value !== undefined));
   }
 

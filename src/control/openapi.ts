@@ -54,8 +54,23 @@ function post(summary: string, body: z.ZodType, ok: Json): Json {
 }
 
 const OBJECT: Json = { type: "object" };
+const TEXT: Json = { type: "string" };
 
-export function openApiDocument(): Json {
+/** A text that somebody else makes (metrics, by observe/) and the API serves with its own. */
+export interface Page {
+  readonly path: string;
+  readonly summary: string;
+  /** Content type of the answer. */
+  readonly type: string;
+  text(): string | Promise<string>;
+}
+
+function pageOf({ summary, type }: Pick<Page, "summary" | "type">): Json {
+  const media = type.split(";")[0]!;
+  return { get: { summary, responses: { 200: answer(summary, TEXT, media) } } };
+}
+
+export function openApiDocument(pages: readonly Page[] = []): Json {
   return {
     openapi: "3.1.0",
     info: { title: "dr-director control API", version: "1" },
@@ -85,6 +100,9 @@ export function openApiDocument(): Json {
       "/v1/services": get("Virtual services with their real servers, newest first", list(OBJECT)),
       "/v1/connections": get("Connections and persistence templates", list(OBJECT)),
       "/v1/neighbours": get("Real servers' MAC addresses and their states", list(OBJECT)),
+      "/v1/proc/ip_vs": pageOf({ summary: "As /proc/net/ip_vs of a kernel director", type: "text/plain" }),
+      "/v1/proc/ip_vs_stats": pageOf({ summary: "As /proc/net/ip_vs_stats", type: "text/plain" }),
+      ...Object.fromEntries(pages.map((page) => [page.path, pageOf(page)])),
       "/v1/openapi.json": get("This document", OBJECT),
     },
   };

@@ -8,6 +8,7 @@ import { native } from "../ring/native.ts";
 import { PacketRing } from "../ring/packet-ring.ts";
 import type { Ring } from "../ring/ring.ts";
 import { openRegion, type Region, ShardCell } from "../table/region.ts";
+import { LoopTime } from "./loop-time.ts";
 import { loadSchedulers } from "./scheduler-modules.ts";
 import { LONGEST_SLEEP, ShardState, type ShardTask } from "./shard-task.ts";
 import { Waiting } from "./waiting.ts";
@@ -32,7 +33,8 @@ export async function runShard(task: ShardTask): Promise<void> {
   });
   cells[ShardCell.State] = ShardState.Running;
   try {
-    turnUntilStopped(shard, ring, cells, new Waiting(task.wait));
+    const time = new LoopTime(region.shards[task.index]!.counters.shard);
+    turnUntilStopped(shard, ring, cells, new Waiting(task.wait), time);
     shard.rest();
   } finally {
     cells[ShardCell.State] = ShardState.Ended;
@@ -40,14 +42,26 @@ export async function runShard(task: ShardTask): Promise<void> {
   }
 }
 
-function turnUntilStopped(shard: Shard, ring: Ring, cells: Int32Array, waiting: Waiting): void {
+function turnUntilStopped(
+  shard: Shard,
+  ring: Ring,
+  cells: Int32Array,
+  waiting: Waiting,
+  time: LoopTime,
+): void {
   const { monotonic } = native();
+  const turn = (now: number): number => {
+    time.at(now);
+    const frames = shard.turn(now);
+    time.handled(frames, now);
+    return frames;
+  };
   while (Atomics.load(cells, ShardCell.Stop) === 0) {
     const now = monotonic();
-    if (!waiting.maySleep(shard.turn(now), now)) continue;
+    if (!waiting.maySleep(turn(now), now)) continue;
     // Whoever hands over work looks at this word after it has laid the work down; we look for work after writing it.
     Atomics.store(cells, ShardCell.Sleeping, 1);
-    if (shard.turn(monotonic()) === 0 && Atomics.load(cells, ShardCell.Stop) === 0) ring.wait(LONGEST_SLEEP);
+    if (turn(monotonic()) === 0 && Atomics.load(cells, ShardCell.Stop) === 0) ring.wait(LONGEST_SLEEP);
     Atomics.store(cells, ShardCell.Sleeping, 0);
   }
 }

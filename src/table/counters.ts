@@ -18,7 +18,7 @@ export const ShardCount = {
   Received: 0, //      frames taken from the ring or from another shard's queue
   Bytes: 1, //         their bytes
   FromShards: 2, //    of these, taken over from other shards
-  Sent: 3, //          spare
+  Busy: 3, //          milliseconds spent in turns that handled frames
   Bursts: 4,
   FullBursts: 5, //    bursts that were full: more was waiting
   Created: 6, //       connections made
@@ -33,6 +33,7 @@ export const ShardCount = {
   Turns: 15,
   SchedulerFaults: 16, // exceptions thrown by a user's scheduler
   Answers: 17, //      frames of our own that went out
+  Longest: 18, //      the longest such turn of the last ten to twenty seconds, milliseconds
 } as const;
 
 export interface Counters {

@@ -66,6 +66,8 @@ export const Header = {
   Services6: 19,
   /** Guards the persistence templates, lock.ts. */
   TemplateLock: 32,
+  /** Three doubles: what all destinations together had counted at the last --zero of everything. */
+  TotalZero: 40,
   /** Every shard's stop and state words follow from here. */
   Words: 64,
 } as const;

@@ -14,6 +14,7 @@ function metricsOf(world: World): Metrics {
         return result.ok && result.listing?.kind === "services" ? result.listing.services : [];
       },
       neighbours: () => [{ address: "10.0.0.11", state: "reachable", age: 1, users: 1 }],
+      vips: () => [{ address: "10.0.0.100", own: true, active: true, onHost: false, conflicts: 3 }],
     },
     { version: "0.0.0", ring: "memory", node: "v0" },
   );

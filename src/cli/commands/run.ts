@@ -11,6 +11,7 @@ export interface RunFlags {
   rules?: string;
   socket?: string;
   state?: string;
+  metrics?: string;
   shards?: number;
   cpus?: number[];
   ring?: Config["ring"]["kind"];
@@ -37,6 +38,7 @@ export function register(program: Command): void {
     .option("--rules <file>", "services as `ipvsadm -S -n` prints them")
     .addOption(new Option("--socket <path>", "control socket").env("DR_DIRECTOR_SOCKET"))
     .option("--state <path>", "state file, or none to keep the state in memory")
+    .option("--metrics <address>", "serve Prometheus metrics there, as 127.0.0.1:9107 or 9107")
     .option("--shards <n>", "worker threads", integer)
     .option("--cpus <list>", "CPUs the shards are pinned to, as 0,1", numbers)
     .addOption(new Option("--ring <kind>", "ring").choices(["packet", "xdp", "xdp!"]))
@@ -69,8 +71,8 @@ export async function readConfig(flags: RunFlags): Promise<Config> {
     flags.config === undefined
       ? defaultConfig()
       : parseConfig(readFileSync(flags.config, "utf8"), flags.config);
-  const { interface: name, socket, state, shards, cpus, silence, log } = flags;
-  const given = { interface: name, socket, state, shards, cpus, silence, log };
+  const { interface: name, socket, state, metrics, shards, cpus, silence, log } = flags;
+  const given = { interface: name, socket, state, metrics, shards, cpus, silence, log };
   const ring = { ...config.ring, ...defined({ kind: flags.ring, wait: flags.wait }) };
   return { ...config, ...defined(given), ring };
 }
