@@ -74,26 +74,33 @@ export function makeClassify(context: Context): Pass {
     if (header > ipv4.IPV4_HEADER && ipv4.isSourceRouted(view, start)) return Verdict.NotOurs;
     bytes[i] = total;
     flowKind[i] = protocol;
-    client[i] = ipv4.source(view, start);
-    virtual[i] = ipv4.destination(view, start);
-    if (ipv4.isFragment(view, start)) return fragment(i, start);
-    if (!hasPorts(protocol)) return withoutPorts(i, protocol);
-    if (total < header + PORTS) return Verdict.Malformed;
-    readFlow(frames, i, view, start + header, total - header);
-    hash[i] = flowHash(seed, client[i]!, virtual[i]!, ports[i]!);
+    if (ipv4.isFragment(view, start) || !hasPorts(protocol)) return withoutPorts(i, start);
+    return total < header + PORTS ? Verdict.Malformed : flow4(i, start, start + header, total - header);
+  }
+
+  /** A whole datagram with ports; `length` bytes of transport header and payload. */
+  function flow4(i: number, start: number, at: number, length: number): Verdict {
+    const source = ipv4.source(view, start);
+    const destination = ipv4.destination(view, start);
+    readFlow(frames, i, view, at, length);
+    client[i] = source;
+    virtual[i] = destination;
+    hash[i] = flowHash(seed, source, destination, ports[i]!);
     kind[i] = FrameKind.Flow4;
     return Verdict.Forwarded;
   }
 
-  function fragment(i: number, start: number): Verdict {
-    frames.fragmentId[i] = ipv4.identification(view, start);
-    frames.fragmentOffset[i] = ipv4.fragmentOffset(view, start);
-    kind[i] = FrameKind.Fragment;
-    return Verdict.Forwarded;
-  }
-
-  function withoutPorts(i: number, protocol: number): Verdict {
-    if (protocol !== ipv4.Protocol.Icmp) return Verdict.NotOurs;
+  /** Fragments, ICMP, and protocols that IPVS has nothing to do with. */
+  function withoutPorts(i: number, start: number): Verdict {
+    client[i] = ipv4.source(view, start);
+    virtual[i] = ipv4.destination(view, start);
+    if (ipv4.isFragment(view, start)) {
+      frames.fragmentId[i] = ipv4.identification(view, start);
+      frames.fragmentOffset[i] = ipv4.fragmentOffset(view, start);
+      kind[i] = FrameKind.Fragment;
+      return Verdict.Forwarded;
+    }
+    if (flowKind[i] !== ipv4.Protocol.Icmp) return Verdict.NotOurs;
     kind[i] = FrameKind.Icmp4;
     return Verdict.Forwarded;
   }

@@ -6,7 +6,7 @@
  * A pass is a closure over its shard's tables. A thread has one shard, so that to V8 they are constants: a column's
  * access is one load, where by way of objects it would be six (measured: bench/README.md).
  */
-import { FAMILY6, ROW_SHIFT } from "../table/connections.ts";
+import { C_CLIENT4, C_KIND, C_NEXT, C_PORTS, C_VIRTUAL4, FAMILY6, ROW_SHIFT } from "../table/connections.ts";
 import { shardOf } from "../table/hash.ts";
 import { Setting } from "../table/settings.ts";
 import { checksumIsRight } from "../wire/ipv4.ts";
@@ -35,6 +35,19 @@ export function makeLookUp(context: Context): Pass {
   const { burst, kind, row, hash, flowKind, client, virtual, ports } = frames;
   const { heads, rows, shift } = connections;
   const touched = new Int32Array(burst.capacity);
+
+  /** Nearly always it is the first of its bucket. */
+  function find(i: number, link: number): number {
+    if (link === 0) return -1;
+    const at = (link - 1) << ROW_SHIFT;
+    return rows[at + C_CLIENT4] === client[i] &&
+      rows[at + C_PORTS] === ports[i] &&
+      rows[at + C_VIRTUAL4] === virtual[i] &&
+      rows[at + C_KIND] === flowKind[i]
+      ? link - 1
+      : connections.follow4(rows[at + C_NEXT]!, flowKind[i]!, client[i]!, virtual[i]!, ports[i]!);
+  }
+
   return () => {
     const { count } = burst;
     for (let i = 0; i < count; i++) {
@@ -44,10 +57,7 @@ export function makeLookUp(context: Context): Pass {
       const link = row[i]!;
       if (link !== 0) touched[i] = rows[(link - 1) << ROW_SHIFT]!;
     }
-    for (let i = 0; i < count; i++) {
-      const link = row[i]!;
-      row[i] = link === 0 ? -1 : connections.follow4(link, flowKind[i]!, client[i]!, virtual[i]!, ports[i]!);
-    }
+    for (let i = 0; i < count; i++) row[i] = find(i, row[i]!);
   };
 }
 

@@ -51,10 +51,7 @@ export class Shard {
   readonly #openTap: ((word: number) => Tap | undefined) | undefined;
   #defendAt = 0;
   readonly #dropEntry: DropEntry;
-  readonly #classify: Pass;
-  readonly #lookUp: Pass;
-  readonly #decide: Pass;
-  readonly #dispatch: Pass;
+  readonly #passes: readonly Pass[];
   readonly #connectionDue: DueHandler;
   readonly #templateDue: DueHandler;
 
@@ -87,10 +84,16 @@ export class Shard {
     };
     this.context = context;
     this.#dropEntry = new DropEntry(context.seed);
-    this.#classify = makeClassify(context);
-    this.#lookUp = makeLookUp(context);
-    this.#decide = makeDecide(context, this.fragments).all;
-    this.#dispatch = makeDispatch(context, this.waiting);
+    // Called one after another out of a list, the passes stay functions of their own: V8 would put all of them into
+    // turn() if it could, and then run out of its budget for inlining in the midst of the last one.
+    this.#passes = [
+      makeClassify(context),
+      makeLookUp(context),
+      () => context.tap?.before(context),
+      makeDecide(context, this.fragments).all,
+      makeDispatch(context, this.waiting),
+      () => context.tap?.after(context),
+    ];
     this.#connectionDue = {
       due(row) {
         bury(context, row);
@@ -114,12 +117,7 @@ export class Shard {
     context.extras.join(context);
     const handled = burst.count;
     if (handled > 0) {
-      this.#classify();
-      this.#lookUp();
-      context.tap?.before(context);
-      this.#decide();
-      this.#dispatch();
-      context.tap?.after(context);
+      for (const pass of this.#passes) pass();
     }
     this.#send(handled);
     ring.release();
