@@ -2,14 +2,15 @@
  * Why a frame ends as it does, told by the data path itself: the frame goes through a real shard over a copy of the
  * region, and what the shard read and wrote on the way is looked at. The region is not changed.
  */
+import type { ArenaSize } from "../ring/arena.ts";
 import { MemoryRing } from "../ring/memory-ring.ts";
-import { C_DESTINATION, C_KIND, FAMILY6, ROW_SHIFT } from "../table/connections.ts";
+import { C_KIND, FAMILY6, ROW_SHIFT } from "../table/connections.ts";
 import { ShardCount } from "../table/counters.ts";
 import { shardOf } from "../table/hash.ts";
 import type { Region } from "../table/region.ts";
 import { NONE } from "../table/services.ts";
 import { describeFrame, summarizeFrame } from "../wire/value/frame.ts";
-import { hasPorts, makeClassify } from "./classify.ts";
+import { makeClassify } from "./classify.ts";
 import type { Context } from "./context.ts";
 import { SchedulerWatch } from "./explain-scheduler.ts";
 import { noSearch, searchService } from "./explain-service.ts";
@@ -30,7 +31,7 @@ import {
 } from "./pictures.ts";
 import { Shard } from "./shard.ts";
 import { copyRegion } from "./snapshot.ts";
-import { connectionOf } from "./tap.ts";
+import { connectionOf, destinationOf, hasFlow } from "./tap.ts";
 import { VERDICT_NAMES, Verdict } from "./verdict.ts";
 import { verdictSentence } from "./verdict-words.ts";
 
@@ -49,6 +50,8 @@ export interface ExplainOptions {
 export const LONGEST_FRAME = 65_550;
 
 const SLOT = 65_568;
+/** Room for a datagram's pieces that wait for the first one, and for one frame of any length. */
+const ARENA: ArenaSize = { small: 64, big: 1 };
 
 /** A frame's shard hops: its arrival, the datagram's meeting point, its home. */
 const MOST_HOPS = 4;
@@ -100,7 +103,7 @@ class Stage {
   #at(index: number): Place {
     const known = this.#places.get(index);
     if (known !== undefined) return known;
-    const ring = new MemoryRing({ slots: 2, slotBytes: SLOT, arena: { small: 128, big: 8 } });
+    const ring = new MemoryRing({ slots: 2, slotBytes: SLOT, arena: ARENA });
     const place = { shard: new Shard(this.#region, index, ring), ring };
     this.#places.set(index, place);
     place.shard.turn(this.#now);
@@ -219,18 +222,8 @@ function kindOf({ frames }: Context): Explanation["kind"] {
   return kind === FrameKind.Done ? "other" : "icmp";
 }
 
-/**
- * Was a flow's key read from this frame? Of ICMP only errors have one (its protocol then stands in place of ICMP's),
- * and of fragments the first.
- */
-function hasFlow({ frames }: Context, verdict: Verdict): boolean {
-  const kind = frames.kind[0]!;
-  if (kind === FrameKind.Done || !hasPorts(frames.flowKind[0]! & 0xff)) return false;
-  return kind !== FrameKind.Fragment || (frames.fragmentOffset[0] === 0 && verdict !== Verdict.Malformed);
-}
-
 function flowOf(context: Context, verdict: Verdict): FlowTold | null {
-  if (!hasFlow(context, verdict)) return null;
+  if (!hasFlow(context, 0, verdict)) return null;
   const { frames, flow } = context;
   fillFlow(context, 0);
   const family = (frames.flowKind[0]! & FAMILY6) !== 0 ? 6 : 4;
@@ -251,9 +244,9 @@ type Tables = Pick<Explanation, "service" | "connection" | "template" | "destina
 
 function tablesTold(context: Context, verdict: Verdict, rows: Int32Array, templates: Int32Array): Tables {
   const { frames, region, now } = context;
-  const flow = verdict !== Verdict.HandedOver && hasFlow(context, verdict);
+  const flow = verdict !== Verdict.HandedOver && hasFlow(context, 0, verdict);
   const row = flow ? connectionOf(context, 0) : -1;
-  const d = destinationOf(context, verdict, row);
+  const d = destinationOf(context, 0, verdict, row);
   const n = d < 0 ? NONE : region.destinations.neighbour[d]!;
   const connection = connectionTold(context, rows, row);
   if (flow) fillFlow(context, 0);
@@ -266,23 +259,6 @@ function tablesTold(context: Context, verdict: Verdict, rows: Int32Array, templa
     destination: d < 0 ? null : destinationPicture(region, d),
     neighbour: n === NONE ? null : neighbourPicture(region, n, now),
   };
-}
-
-/** Verdicts of a frame whose destination was chosen, however it then ended. */
-const CHOSEN: readonly Verdict[] = [
-  Verdict.Forwarded,
-  Verdict.TtlExceeded,
-  Verdict.TooBig,
-  Verdict.NeighbourFailed,
-  Verdict.WaitingFull,
-];
-
-/** The destination that was chosen for the frame, that of its connection (`row`), or -1. */
-function destinationOf({ frames, connections }: Context, verdict: Verdict, row: number): number {
-  if (CHOSEN.includes(verdict)) return frames.destination[0]!;
-  if (row >= 0) return connections.rows[(row << ROW_SHIFT) + C_DESTINATION]!;
-  const forNeighbour = verdict === Verdict.Waiting && frames.kind[0] !== FrameKind.Fragment;
-  return forNeighbour ? frames.destination[0]! : -1;
 }
 
 function connectionTold(context: Context, rows: Int32Array, row: number): ConnectionTold {

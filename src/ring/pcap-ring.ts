@@ -37,6 +37,8 @@ export interface PcapRing extends Ring {
    * back, even where the capture does.
    */
   now(): number;
+  /** What `now` will be after the next peek; the same as now() when there is nothing left. */
+  nextNow(): number;
   /** The captured frame at this offset of the last peek, undefined for any other offset. */
   packetAt(at: number): CapturedPacket | undefined;
   /** True when every frame has been handed out. */
@@ -187,6 +189,11 @@ class CaptureRing implements PcapRing {
 
   now(): number {
     return this.elapsed;
+  }
+
+  nextNow(): number {
+    if (this.ahead === undefined) return this.elapsed;
+    return Math.max(this.elapsed, millisecondsBetween(this.first ?? this.ahead, this.ahead));
   }
 
   packetAt(at: number): CapturedPacket | undefined {
