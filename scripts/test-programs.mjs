@@ -13,6 +13,15 @@ export const TEST_PROGRAMS = [
   { name: "ethtool", package: "ethtool", use: "turns offloads off and on" },
   { name: "ping", package: "iputils-ping", use: "echo to the VIP" },
   { name: "keepalived", package: "keepalived", use: "drives dradm" },
+  { name: "prometheus", package: "prometheus", use: "scrapes us, answers the dashboard's queries" },
+  {
+    name: "prometheus-node-exporter",
+    package: "prometheus-node-exporter",
+    use: "reads our /proc/net/ip_vs texts",
+  },
+  { name: "systemd-analyze", package: "systemd", use: "verifies the units" },
+  { name: "mandoc", package: "mandoc", use: "reads the man pages" },
+  { name: "zsh", package: "zsh", use: "its completion" },
 ];
 
 export const missingForTests = () => TEST_PROGRAMS.filter((program) => !programPath(program.name));

@@ -140,7 +140,8 @@ export class SocketClient implements DirectorClient {
   }
 }
 
-function reasonOf(error: NodeJS.ErrnoException): string {
+/** Why the socket could not be had, in words. */
+export function reasonOf(error: NodeJS.ErrnoException): string {
   switch (error.code) {
     case "ENOENT":
       return "there is no such socket";

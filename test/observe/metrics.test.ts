@@ -1,24 +1,7 @@
 import { describe, expect, it } from "vitest";
-import { readCounters } from "../../src/control/counters.ts";
-import { Metrics } from "../../src/observe/metrics.ts";
 import { TCP_FLAGS } from "../../src/wire/tcp.ts";
 import { client, tcp, World } from "../dataplane/world.ts";
-
-function metricsOf(world: World): Metrics {
-  return new Metrics(
-    {
-      region: world.region,
-      counters: () => readCounters(world.region),
-      services: () => {
-        const result = world.commands.execute({ kind: "save", numeric: true });
-        return result.ok && result.listing?.kind === "services" ? result.listing.services : [];
-      },
-      neighbours: () => [{ address: "10.0.0.11", state: "reachable", age: 1, users: 1 }],
-      vips: () => [{ address: "10.0.0.100", own: true, active: true, onHost: false, conflicts: 3 }],
-    },
-    { version: "0.0.0", ring: "memory", node: "v0" },
-  );
-}
+import { listed, metricsOf } from "./metrics-of.ts";
 
 /** Value by series, as in the text. */
 function series(text: string): Map<string, number> {
@@ -60,6 +43,17 @@ describe("metrics", () => {
     const counters = [...text.matchAll(/^# TYPE (\S+) counter$/gm)].map((match) => match[1]!);
     expect(counters.filter((name) => !name.endsWith("_total"))).toEqual([]);
     expect(names.filter((name) => name.startsWith("dr_director_frames_total"))).toHaveLength(22);
+  });
+
+  it("give real servers beyond the ten thousandth no series, and say how many", async () => {
+    const world = new World({ weights: [1, 1] });
+    const [service] = listed(world);
+    const servers = Array.from({ length: 12_000 }, (_, i) => ({ ...service!.servers[0]!, port: i }));
+    const text = await metricsOf(world, [{ ...service!, servers }]).text();
+    const rows = [...text.matchAll(/^dr_director_destination_weight\{/gm)];
+    expect(rows).toHaveLength(10_000);
+    expect(series(text).get("dr_director_destinations_omitted")).toBe(2_000);
+    expect(text).toMatch(/^dr_director_service_destinations\{.*\} 12000$/m);
   });
 
   it("forget a server that is gone", async () => {
