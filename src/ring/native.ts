@@ -64,6 +64,11 @@ export interface Native {
   socketPair(): [number, number];
   sendFds(socket: number, fds: Int32Array, bytes: Uint8Array): number;
   receiveFds(socket: number, fds: Int32Array, bytes: Uint8Array): { fds: number; bytes: number };
+  // Unix sockets that keep message boundaries
+  listenUnix(path: string): number;
+  connectUnix(path: string): number;
+  /** The next connection's descriptor, or -1 when none waits. */
+  acceptUnix(fd: number): number;
   // waiting
   wait(fd: number, wakeFd: number, milliseconds: number): number;
   waitWritable(fd: number, milliseconds: number): boolean;
