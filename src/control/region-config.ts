@@ -17,7 +17,7 @@ export function writeConfig(region: Region, config: Config): void {
   setMarks(region, config.marks.map(markRule));
 }
 
-function markRule({ mark, protocol, network, ports }: MarkConfig): MarkRule {
+export function markRule({ mark, protocol, network, ports }: MarkConfig): MarkRule {
   const [first = 0, last = first] = ports.split("-").map(Number);
   return { mark, protocol, destination: network, ports: [first, last] };
 }
