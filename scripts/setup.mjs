@@ -84,7 +84,7 @@ function filesBelow(folder, ending) {
 
 /** One line that changes when any source, the compiler's settings or the compiler itself changes. */
 function sourcesFingerprint() {
-  const settings = ["tsconfig.json", "package-lock.json"].map(
+  const settings = ["tsconfig.json", "package-lock.json", "scripts/bundle-shard.mjs"].map(
     (name) => `${name} ${statSync(join(ROOT, name)).mtimeMs}`,
   );
   const lines = [...filesBelow(join(ROOT, "src"), ".ts").sort(), ...settings];
@@ -103,6 +103,7 @@ function compile() {
     "-p",
     "tsconfig.json",
   ]);
+  step("joining the shard's modules", process.execPath, [join(ROOT, "scripts", "bundle-shard.mjs")]);
   mkdirSync(dirname(BUILD_STAMP), { recursive: true });
   writeFileSync(BUILD_STAMP, fingerprint);
 }

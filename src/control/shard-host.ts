@@ -2,6 +2,7 @@
  * Hosts the shards: one worker thread each out of a piscina pool, started, watched, restarted and stopped. A shard
  * that dies leaves its sockets, ring and tables behind; its successor goes on with the next frame.
  */
+import { statSync } from "node:fs";
 import { fileURLToPath } from "node:url";
 import { Piscina } from "piscina";
 import { native } from "../ring/native.ts";
@@ -37,13 +38,20 @@ const BACKOFF = 1_000;
 const READY_MS = 10_000;
 const STOP_MS = 800;
 
-/** Worker threads need compiled files: Node 20 runs no .ts, and tests import this one from src/. */
-const WORKER = fileURLToPath(
-  new URL(
-    import.meta.url.endsWith(".ts") ? "../../dist/control/shard-worker.js" : "shard-worker.js",
-    import.meta.url,
-  ),
-);
+/**
+ * Worker threads need compiled files: Node 20 runs no .ts, and tests import this one from src/. What they run is joined
+ * into one file for speed (scripts/bundle-shard.mjs). Who compiles by hand without joining gets what was compiled.
+ */
+function workerFile(): string {
+  const folder = import.meta.url.endsWith(".ts") ? "../../dist/control/" : "./";
+  const at = (name: string) => fileURLToPath(new URL(folder + name, import.meta.url));
+  const joined = at("shard-worker.bundled.js");
+  const compiled = at("../../build/tsbuildinfo");
+  const when = (path: string) => statSync(path, { throwIfNoEntry: false })?.mtimeMs ?? 0;
+  return when(joined) > when(compiled) ? joined : at("shard-worker.js");
+}
+
+const WORKER = workerFile();
 
 export class PiscinaShardHost implements ShardHost {
   readonly #options: ShardHostOptions;

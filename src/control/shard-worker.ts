@@ -2,30 +2,30 @@
  * A worker thread's whole life: maps the region and its ring, then turn after turn until the stop flag is set. It
  * never waits for a message, because a thread that spins gets none.
  */
+import { setFlagsFromString } from "node:v8";
 import { threadId } from "node:worker_threads";
 import { Shard } from "../dataplane/shard.ts";
-import { native } from "../ring/native.ts";
+import { mapOpenFile, native } from "../ring/native.ts";
 import { PacketRing } from "../ring/packet-ring.ts";
 import type { Ring } from "../ring/ring.ts";
+import { XdpRing } from "../ring/xdp-ring.ts";
 import { openRegion, type Region, ShardCell } from "../table/region.ts";
 import { LoopTime } from "./loop-time.ts";
 import { loadSchedulers } from "./scheduler-modules.ts";
-import { LONGEST_SLEEP, ShardState, type ShardTask } from "./shard-task.ts";
+import { isXdp, LONGEST_SLEEP, ShardState, type ShardTask } from "./shard-task.ts";
 import { Waiting } from "./waiting.ts";
+
+// Room for each pass over a burst with all it calls (dataplane/passes.ts); V8's default is for web pages.
+setFlagsFromString("--max-inlined-bytecode-size-cumulative=3000");
 
 /** Runs one shard until it is told to stop. */
 export async function runShard(task: ShardTask): Promise<void> {
   await loadSchedulers(task.schedulers);
   if (task.cpu >= 0) native().setAffinity(Int32Array.of(task.cpu));
-  const memory = native().mapShared(task.regionFd, task.regionBytes, 0);
-  const region = openRegion(memory);
+  const region = openRegion(mapOpenFile(task.regionFd, task.regionBytes));
   const { cells } = region.shards[task.index]!;
   cells[ShardCell.Thread] = threadId;
-  const ring = new PacketRing(task.sockets, {
-    cells,
-    position: ShardCell.RingPosition,
-    drops: ShardCell.Drops,
-  });
+  const ring = mapRing(task, cells);
   const shard = new Shard(region, task.index, ring, {
     relax: native().yieldCpu,
     kick: () => native().signal(task.control),
@@ -40,6 +40,11 @@ export async function runShard(task: ShardTask): Promise<void> {
     cells[ShardCell.State] = ShardState.Ended;
     ring.close();
   }
+}
+
+function mapRing({ sockets }: ShardTask, cells: Int32Array): Ring {
+  const state = { cells, position: ShardCell.RingPosition, drops: ShardCell.Drops };
+  return isXdp(sockets) ? new XdpRing(sockets, state) : new PacketRing(sockets, state);
 }
 
 function turnUntilStopped(
