@@ -15,6 +15,7 @@ import {
 import { type Refused, refusalText } from "./apply.ts";
 import { type Config, ConfigError, parseConfig } from "./config.ts";
 import type { Director } from "./director.ts";
+import { addExplain } from "./explain-api.ts";
 import type { CommandError, CommandErrorCode, DirectorCommand, Listing } from "./model.ts";
 import { openApiDocument, type Page } from "./openapi.ts";
 import { procIpVs, procIpVsStats } from "./proc-text.ts";
@@ -46,6 +47,7 @@ export function createApi(director: Director, pages: readonly Page[] = []): Fast
   api.get("/v1/services", (_, reply) => rowsOf(director, { kind: "save", numeric: true }, reply));
   api.get("/v1/connections", (_, reply) => rowsOf(director, CONNECTIONS, reply));
   addProc(api, director);
+  addExplain(api, director);
   for (const page of pages) {
     api.get(page.path, async (_, reply) => reply.type(page.type).send(await page.text()));
   }

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { VERDICT_NAMES } from "../dataplane/verdict.ts";
 import { activationSchema, documentSchema, requestSchema } from "./api-schema.ts";
+import { explainSchema } from "./explain-api.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
@@ -96,6 +97,11 @@ export function openApiDocument(pages: readonly Page[] = []): Json {
         ...get("Virtual addresses and whether they are active", list(OBJECT)),
         ...post("Make an owned virtual address active or standby", activationSchema, answer("Done", OBJECT)),
       },
+      "/v1/explain": post(
+        "What becomes of a frame and why; changes nothing (docs/explain-json.md)",
+        explainSchema,
+        answer("Explanation", OBJECT),
+      ),
       "/v1/counters": get("Frames received and what became of them", COUNTERS),
       "/v1/services": get("Virtual services with their real servers, newest first", list(OBJECT)),
       "/v1/connections": get("Connections and persistence templates", list(OBJECT)),
