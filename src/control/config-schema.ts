@@ -204,10 +204,12 @@ export const configSchema = z.strictObject({
       kind: z
         .enum(["packet", "xdp", "xdp!"])
         .default("packet")
-        .describe("AF_PACKET, AF_XDP with fall-back, or without."),
+        .describe(
+          "packet: AF_PACKET. xdp: AF_XDP, the best mode that the driver grants, down to AF_PACKET with a warning. xdp!: AF_XDP from the driver (zero copy or one copy), or no start. AF_XDP needs as many shards as the interface has queues.",
+        ),
       frames: count(2 ** 20)
         .optional()
-        .describe("Frames of 2 KiB the receive ring holds."),
+        .describe("Frames that the receive ring holds; AF_XDP rounds it up to a power of two."),
       wait: z
         .enum(["poll", "busy", "adaptive"])
         .default("adaptive")

@@ -12,6 +12,8 @@ export interface DirectorCounters {
   readonly verdicts: Readonly<Record<VerdictName, number>>;
   /** Frames the kernel dropped before the rings. */
   readonly ringDrops: number;
+  /** Which path the rings really got: "af_packet", "af_xdp native copy". */
+  readonly ring: string;
   readonly shards: readonly ShardCounters[];
 }
 
@@ -43,7 +45,7 @@ function readShard({ verdict, shard }: Counters): ShardCounters {
 
 const sum = (values: readonly number[]): number => values.reduce((total, value) => total + value, 0);
 
-export function readCounters(region: Region): DirectorCounters {
+export function readCounters(region: Region, ring = "none"): DirectorCounters {
   const shards = region.shards.map(({ counters }) => readShard(counters));
   const verdicts = verdictsOf(new Float64Array(VERDICT_NAMES.length));
   for (const shard of shards) for (const name of VERDICT_NAMES) verdicts[name] += shard.verdicts[name];
@@ -51,6 +53,7 @@ export function readCounters(region: Region): DirectorCounters {
     received: sum(shards.map((shard) => shard.received)),
     verdicts,
     ringDrops: sum(shards.map((shard) => shard.counts.RingDrops)),
+    ring,
     shards,
   };
 }

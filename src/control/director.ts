@@ -150,9 +150,14 @@ export class Director implements CommandExecutor {
     return this.#config;
   }
 
+  /** Which path the rings really got: "af_packet", "af_xdp native copy". */
+  get ring(): string {
+    return this.#forwarding.ring;
+  }
+
   /** Frames received and what became of them. */
   counters(): DirectorCounters {
-    return readCounters(this.region);
+    return readCounters(this.region, this.ring);
   }
 
   /** Virtual services with their real servers, newest first, made one by one while they are read. */

@@ -4,22 +4,17 @@
  */
 import { readSync } from "node:fs";
 import { native, Watch } from "../ring/native.ts";
-import {
-  closePacketSockets,
-  openPacketSockets,
-  type PacketSockets,
-  setPacketFilter,
-} from "../ring/packet-sockets.ts";
+import { PLACE_VIPS } from "../table/place.ts";
 import { type Region, ShardCell } from "../table/region.ts";
 import type { CbpfInstruction } from "../wire/cbpf.ts";
 import type { Config } from "./config.ts";
 import type { Events } from "./events.ts";
-import { MachineError } from "./machine.ts";
 import type { OpenRegion } from "./region-file.ts";
+import { openRings, type Rings } from "./rings.ts";
 import { PiscinaShardHost, type ShardEvent, type ShardHost } from "./shard-host.ts";
-import type { ShardTask } from "./shard-task.ts";
+import type { RingSockets, ShardTask } from "./shard-task.ts";
 import { Silence, SilenceError } from "./silence.ts";
-import { shardProgram, silencedTraffic } from "./traffic.ts";
+import { silencedTraffic } from "./traffic.ts";
 
 export interface ForwardingOptions {
   readonly state: OpenRegion;
@@ -42,8 +37,9 @@ export class Forwarding {
   /** What is to be taken away at the end, last made first. */
   readonly #undo: (() => void | Promise<void>)[] = [];
   #silence: Silence | undefined;
-  #sockets: readonly PacketSockets[] = [];
+  #rings: Rings | undefined;
   #shards: ShardHost | undefined;
+  #answered = "";
   #pulses: { beat: number; since: number }[] = [];
 
   constructor(options: ForwardingOptions) {
@@ -54,7 +50,7 @@ export class Forwarding {
   /** Resolves when frames are forwarded. When it rejects, `close` takes away what stands already. */
   async open(): Promise<void> {
     this.#beginSilence();
-    this.#openSockets();
+    const rings = this.#openRings();
     const control = native().eventFd();
     this.#undo.push(() => native().close(control));
     const watch = new Watch(control, () => {
@@ -64,7 +60,7 @@ export class Forwarding {
     this.#undo.push(() => watch.end());
     const shards = new PiscinaShardHost({
       region: this.#region,
-      tasks: this.#sockets.map((sockets, index) => this.#task(sockets, index, control)),
+      tasks: rings.sockets.map((sockets, index) => this.#task(rings, sockets, index, control)),
       event: (event) => this.#tell(event),
     });
     this.#shards = shards;
@@ -80,13 +76,35 @@ export class Forwarding {
       const message = `the host's silence does not follow the services: ${(error as Error).message}`;
       this.#options.events.tell("error", "silence", message);
     }
-    const filter = this.#options.filter();
-    for (const sockets of this.#sockets) setPacketFilter(sockets, filter);
+    this.#followRings();
     this.wake();
   }
 
+  /** Which path the rings really got: "af_packet", "af_xdp native copy". */
+  get ring(): string {
+    return this.#rings?.name ?? "none";
+  }
+
+  /** Something in the region has changed that the shards must look at; it may be the addresses we answer for. */
   wake(): void {
+    const addresses = this.#addresses();
+    if (addresses !== this.#answered) this.#followRings();
+    this.#answered = addresses;
     this.#shards?.wake();
+  }
+
+  #addresses(): string {
+    const { vips, counts } = this.#region.place;
+    return vips.subarray(0, counts[PLACE_VIPS]! * 4).join();
+  }
+
+  #followRings(): void {
+    try {
+      this.#rings?.follow();
+    } catch (error) {
+      const message = `the rings do not follow the services: ${(error as Error).message}`;
+      this.#options.events.tell("error", "ring", message);
+    }
   }
 
   /** Looks whether every shard still turns. */
@@ -131,27 +149,23 @@ export class Forwarding {
     }
   }
 
-  #openSockets(): void {
-    const { config, interfaceName, events } = this.#options;
-    const { kind, bypass, frames } = config.ring;
-    if (kind === "xdp!") throw new MachineError("ring xdp!: this build has no AF_XDP ring; use `packet`");
-    if (kind === "xdp") events.tell("warn", "ring", "this build has no AF_XDP ring: uses AF_PACKET");
-    this.#sockets = openPacketSockets({
+  #openRings(): Rings {
+    const { config, interfaceName, events, filter } = this.#options;
+    const rings = openRings({
+      region: this.#region,
+      config,
       interfaceName,
-      shards: config.shards,
-      filter: this.#options.filter(),
-      fanout: { group: process.pid & 0xffff, program: shardProgram(this.#region) },
-      qdiscBypass: bypass,
-      ...(frames === undefined ? {} : { slots: frames }),
+      filter,
+      warn: (message) => events.tell("warn", "ring", message),
     });
-    this.#undo.push(() => {
-      for (const sockets of this.#sockets) closePacketSockets(sockets);
-    });
+    this.#rings = rings;
+    this.#undo.push(() => rings.close());
     // The rings are new: where the last process's ring stood says nothing about them.
     for (const shard of this.#region.shards) shard.cells[ShardCell.RingPosition] = 0;
+    return rings;
   }
 
-  #task(sockets: PacketSockets, index: number, control: number): ShardTask {
+  #task(rings: Rings, sockets: RingSockets, index: number, control: number): ShardTask {
     const { state, config, schedulers } = this.#options;
     const { cpus, ring } = config;
     return {
@@ -159,7 +173,7 @@ export class Forwarding {
       regionFd: state.fd,
       regionBytes: state.bytes,
       sockets,
-      wakes: this.#sockets.map(({ wake }) => wake),
+      wakes: rings.sockets.map(({ wake }) => wake),
       control,
       wait: ring.wait,
       cpu: cpus.length === 0 ? -1 : cpus[index % cpus.length]!,

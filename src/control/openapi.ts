@@ -34,9 +34,10 @@ const COUNTERS: Json = {
     received: { ...number, description: "Frames received: the sum of the verdicts" },
     verdicts: VERDICTS,
     ringDrops: { ...number, description: "Frames that the kernel dropped before the rings" },
+    ring: text("The path that frames really take: af_packet, af_xdp zero-copy, af_xdp native copy, …"),
     shards: list({ type: "object" }),
   },
-  required: ["received", "verdicts", "ringDrops", "shards"],
+  required: ["received", "verdicts", "ringDrops", "ring", "shards"],
 };
 
 function answer(description: string, schema: Json, type = "application/json"): Json {

@@ -1,13 +1,21 @@
 /** What the control thread tells a worker thread: everything a shard needs, as plain numbers and texts. */
 import type { PacketSockets } from "../ring/packet-sockets.ts";
+import type { XdpSockets } from "../ring/xdp-sockets.ts";
 import type { WaitStrategy } from "./waiting.ts";
+
+/** What a shard maps its ring by. */
+export type RingSockets = PacketSockets | XdpSockets;
+
+export function isXdp(sockets: RingSockets): sockets is XdpSockets {
+  return "mode" in sockets;
+}
 
 export interface ShardTask {
   readonly index: number;
   /** The region's descriptor and length; descriptors belong to the process, so the number is enough. */
   readonly regionFd: number;
   readonly regionBytes: number;
-  readonly sockets: PacketSockets;
+  readonly sockets: RingSockets;
   /** Every shard's eventfd, by shard. */
   readonly wakes: readonly number[];
   /** The control thread's eventfd. */

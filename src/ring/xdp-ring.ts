@@ -9,6 +9,7 @@
 import type { Burst } from "./burst.ts";
 import { completeChecksum, type Memory } from "./half-done.ts";
 import { native } from "./native.ts";
+import type { RingState } from "./packet-ring.ts";
 import type { Ring } from "./ring.ts";
 import { FILL_OFFSET, FRAME_OFFSET, type XdpRingOffsets, type XdpSockets } from "./xdp-sockets.ts";
 
@@ -75,6 +76,9 @@ export class XdpRing implements Ring {
   readonly #own: Int32Array;
   #ownFree = 0;
   readonly #statistics = new BigUint64Array(6);
+  readonly #cells: Int32Array;
+  readonly #countedCell: number;
+  readonly #dropsCell: number;
   /** Frames received this turn, from the receiving ring's consumer on. */
   #peeked = 0;
   /** Where the sending and fill rings end, published or not, and how many more the former takes for sure. */
@@ -84,7 +88,8 @@ export class XdpRing implements Ring {
   #refused = 0;
   #closed = false;
 
-  constructor(sockets: XdpSockets) {
+  /** `state.position` is the cell of what the sockets had counted of `state.drops` so far; 0 with new sockets. */
+  constructor(sockets: XdpSockets, state?: Required<RingState>) {
     const { fd, ringSize, chunks, own, chunkBytes } = sockets;
     const all = chunks + own;
     const memory = native().mapShared(sockets.memory, all * chunkBytes + all, 0);
@@ -92,6 +97,9 @@ export class XdpRing implements Ring {
     this.bytes = new Uint8Array(memory);
     this.view = new DataView(memory);
     this.#sockets = sockets;
+    this.#cells = state?.cells ?? new Int32Array(2);
+    this.#countedCell = state?.position ?? 0;
+    this.#dropsCell = state?.drops ?? 1;
     this.#memory = {
       bytes: this.bytes,
       view: this.view,
@@ -242,8 +250,14 @@ export class XdpRing implements Ring {
 
   /** Those that found no free chunk, and those that found the receiving ring full (struct xdp_statistics). */
   drops(): number {
-    if (!this.#closed) native().getOption(this.#sockets.fd, SOL_XDP, XDP_STATISTICS, this.#statistics);
-    return Number(this.#statistics[0]! + this.#statistics[3]!);
+    const cells = this.#cells;
+    if (!this.#closed) {
+      native().getOption(this.#sockets.fd, SOL_XDP, XDP_STATISTICS, this.#statistics);
+      const counted = Number(this.#statistics[0]! + this.#statistics[3]!) | 0;
+      cells[this.#dropsCell] = (cells[this.#dropsCell]! + counted - cells[this.#countedCell]!) | 0;
+      cells[this.#countedCell] = counted;
+    }
+    return cells[this.#dropsCell]! >>> 0;
   }
 
   close(): void {
