@@ -13,7 +13,8 @@ static napi_status export_all(napi_env env, napi_value exports, const struct ent
 
 NAPI_MODULE_INIT() {
   const struct entry *const all[] = {memory_entries, socket_entries, message_entries, wait_entries,
-                                     watch_entries,  system_entries, bpf_entries,     unix_entries};
+                                     watch_entries,  system_entries, bpf_entries,     unix_entries,
+                                     notify_entries};
   for (size_t i = 0; i < sizeof all / sizeof all[0]; i++)
     if (export_all(env, exports, all[i]) != napi_ok) return NULL;
   return exports;

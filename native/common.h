@@ -69,6 +69,7 @@ extern const struct entry wait_entries[];
 extern const struct entry watch_entries[];
 extern const struct entry system_entries[];
 extern const struct entry bpf_entries[];
+extern const struct entry notify_entries[];
 extern const struct entry unix_entries[];
 
 #endif

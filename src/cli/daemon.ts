@@ -14,10 +14,11 @@ import { SilenceError } from "../control/silence.ts";
 import { MetricsServerError, serveMetrics } from "../observe/http.ts";
 import { Metrics } from "../observe/metrics.ts";
 import { KernelRates } from "../observe/rates.ts";
-import { isNativeError } from "../ring/native.ts";
+import { isNativeError, native } from "../ring/native.ts";
 import type { Region } from "../table/region.ts";
 import { type RunFlags, readConfig, readRules, schedulerPaths } from "./commands/run.ts";
 import { createLogger, type Logger, logEvent } from "./log.ts";
+import { ServiceManager } from "./service-manager.ts";
 import { Signals } from "./signals.ts";
 import { version } from "./version.ts";
 
@@ -40,14 +41,33 @@ export async function runDaemon(flags: RunFlags): Promise<number> {
     return 1;
   }
   const { interface: name, shards } = director.config;
+  const manager = new ServiceManager();
+  manager.ready(`forwards on ${name}`, wellness(director));
   logger.info({ event: "ready", interface: name, shards, pid: process.pid }, `forwards on ${name}`);
-  signals.on("SIGHUP", () => void reloadConfig(director, logger, flags));
+  signals.on("SIGHUP", async () => {
+    manager.reloading(native().monotonic());
+    await reloadConfig(director, logger, flags);
+    manager.reloaded(`forwards on ${name}`);
+  });
   signals.on("SIGUSR1", () => showCounters(director, logger));
   const signal = await signals.end;
+  manager.stopping();
   logger.info({ event: "stopping", signal }, `${signal}: stopping`);
   await Promise.allSettled([closeApi(), director.stop()]);
   logger.info({ event: "stopped" }, "stopped");
   return 0;
+}
+
+/** Milliseconds after which a shard that was told to hang and is not told again is taken to turn. */
+const HUNG_NEWS_MS = 5_000;
+
+/** Whether all shards turn: what a watching service manager is told of. */
+function wellness(director: Director): () => boolean {
+  let hung = Number.NEGATIVE_INFINITY;
+  director.on(({ name }) => {
+    if (name === "shard-hung") hung = native().monotonic();
+  });
+  return () => native().monotonic() - hung > HUNG_NEWS_MS;
 }
 
 /** Control socket and metrics; returns what closes both. Stops the director when one of them cannot be had. */

@@ -69,6 +69,8 @@ export interface Native {
   connectUnix(path: string): number;
   /** The next connection's descriptor, or -1 when none waits. */
   acceptUnix(fd: number): number;
+  /** A Unix datagram; `address` is sun_path, abstract when it begins with NUL. */
+  sendDatagram(address: Uint8Array, bytes: Uint8Array): void;
   // waiting
   wait(fd: number, wakeFd: number, milliseconds: number): number;
   waitWritable(fd: number, milliseconds: number): boolean;
