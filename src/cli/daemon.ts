@@ -43,7 +43,9 @@ export async function runDaemon(flags: RunFlags): Promise<number> {
   const { interface: name, shards } = director.config;
   const manager = new ServiceManager();
   manager.ready(`forwards on ${name}`, wellness(director));
-  logger.info({ event: "ready", interface: name, shards, pid: process.pid }, `forwards on ${name}`);
+  const { ring } = director;
+  const ready = { event: "ready", interface: name, shards, ring, pid: process.pid };
+  logger.info(ready, `forwards on ${name} by ${ring}`);
   signals.on("SIGHUP", async () => {
     manager.reloading(native().monotonic());
     await reloadConfig(director, logger, flags);
@@ -72,8 +74,8 @@ function wellness(director: Director): () => boolean {
 
 /** Control socket and metrics; returns what closes both. Stops the director when one of them cannot be had. */
 async function openApi(director: Director, logger: Logger): Promise<() => Promise<void>> {
-  const { socket = DEFAULT_SOCKET, group, ring, metrics: asked } = director.config;
-  const metrics = new Metrics(director, { version: version(), ring: ring.kind, node: process.version });
+  const { socket = DEFAULT_SOCKET, group, metrics: asked } = director.config;
+  const metrics = new Metrics(director, { version: version(), ring: director.ring, node: process.version });
   const doors: (() => Promise<void>)[] = [];
   const close = async () => void (await Promise.allSettled(doors.map((shut) => shut())));
   try {
@@ -116,12 +118,12 @@ function showCounters(director: Director, logger: Logger): void {
   process.stderr.write(countersTable(counters));
 }
 
-/** The verdicts that occurred, the sum below them. */
-export function countersTable({ received, verdicts, ringDrops }: DirectorCounters): string {
+/** The verdicts that occurred, the sum below them, and by which ring. */
+export function countersTable({ received, verdicts, ringDrops, ring }: DirectorCounters): string {
   const rows = Object.entries(verdicts).filter(([, count]) => count !== 0);
   const lines = [...rows, ["received", received] as const, ["dropped before the ring", ringDrops] as const];
   const width = Math.max(...lines.map(([name]) => name.length));
-  return `${lines.map(([name, count]) => `${name.padEnd(width)} ${String(count).padStart(14)}`).join("\n")}\n`;
+  return `${lines.map(([name, count]) => `${name.padEnd(width)} ${String(count).padStart(14)}`).join("\n")}\n${"ring".padEnd(width)} ${ring.padStart(14)}\n`;
 }
 
 /** One clear sentence where the cause is the caller's to cure; else the error with its stack. */
