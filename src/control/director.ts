@@ -157,7 +157,7 @@ export class Director implements CommandExecutor {
 
   /** Frames received and what became of them. */
   counters(): DirectorCounters {
-    return readCounters(this.region, this.ring);
+    return readCounters(this.region, this.ring, () => native().yieldCpu());
   }
 
   /** Virtual services with their real servers, newest first, made one by one while they are read. */
