@@ -66,15 +66,17 @@ function openPacket({ region, config, interfaceName, filter }: RingOptions): Rin
 /** AF_XDP, or undefined where AF_PACKET may stand in for it. */
 function openXdp(options: RingOptions, insist: boolean): Rings | undefined {
   const { region, config, interfaceName, warn } = options;
+  const reasons = new Set<string>(); // often the same for every mode
   const unfit = misfit(interfaceName, config.shards);
   if (unfit !== undefined) return fallBack(options, insist, unfit);
   let opened: XdpInterface;
   try {
     const { frames } = config.ring;
     const chunks = frames === undefined ? {} : { chunks: 2 ** Math.ceil(Math.log2(frames)) };
-    opened = openXdpSockets({ interfaceName, modes: insist ? FROM_DRIVER : ANY, ...chunks });
-  } catch (error) {
-    return fallBack(options, insist, (error as Error).message);
+    const refused = (_: XdpMode, { message }: Error) => void reasons.add(message);
+    opened = openXdpSockets({ interfaceName, modes: insist ? FROM_DRIVER : ANY, refused, ...chunks });
+  } catch {
+    return fallBack(options, insist, [...reasons].join("; "));
   }
   for (const refusal of opened.refusals) warn(`AF_XDP on ${interfaceName}: no ${refusal}`);
   for (const caveat of caveats(opened.mode, config)) warn(`AF_XDP on ${interfaceName}: ${caveat}`);

@@ -12,6 +12,8 @@ export interface VerdictCounters {
   received: number;
   /** By verdict's name (dataplane/verdict.ts). */
   verdicts: Record<string, number>;
+  /** Which path its rings really got: "af_packet", "af_xdp native copy". */
+  ring: string;
 }
 
 export interface DirectorProgramOptions {
@@ -77,6 +79,13 @@ export class DirectorProgram {
 
   async counters(): Promise<VerdictCounters> {
     return (await this.ask("/v1/counters")) as VerdictCounters;
+  }
+
+  /** What it said about its rings that it could not have as asked. */
+  get ringWarnings(): string[] {
+    return this.program.lines
+      .filter((line) => line.includes('"event":"ring"'))
+      .map((line) => (JSON.parse(line) as { msg: string }).msg);
   }
 
   /** Writes the config anew and has it read (SIGHUP). */

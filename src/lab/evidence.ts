@@ -1,4 +1,5 @@
 /** Reads the witness's capture at the director's port of the switch: what went in, what came out, what changed. */
+import { completeChecksum } from "../ring/half-done.ts";
 import { parseIpv4 } from "../wire/address.ts";
 import { ETH_HEADER, ETH_TYPE, EtherType, etherType } from "../wire/ethernet.ts";
 import { destination, headerLength, IPV4_HEADER, Protocol, protocol, source } from "../wire/ipv4.ts";
@@ -43,12 +44,27 @@ export function changedBytes(before: Uint8Array, after: Uint8Array): number[] {
   return changed;
 }
 
-const tail = ({ bytes }: CapturedFrame): string =>
-  Buffer.from(bytes.subarray(FIRST_UNCHANGED)).toString("latin1");
+/** A frame in a memory as completeChecksum wants it: 2 mod 4. */
+const PLACE = 2;
 
 /**
- * Pairs each frame that came to the director with the one that left it. Frames equal from byte 12 on are paired in
- * the order in which they went.
+ * The frame as it stands on a real wire: a sender on the same machine leaves the checksum half done, and what sends the
+ * frame through AF_XDP finishes it, as a NIC would.
+ */
+export function onTheWire(frame: Uint8Array): Uint8Array {
+  const words = new Uint32Array((PLACE + frame.length + 3) >>> 2);
+  const bytes = new Uint8Array(words.buffer);
+  bytes.set(frame, PLACE);
+  completeChecksum({ bytes, view: new DataView(words.buffer), words }, PLACE, frame.length);
+  return bytes.subarray(PLACE, PLACE + frame.length);
+}
+
+const tail = ({ bytes }: CapturedFrame): string =>
+  Buffer.from(onTheWire(bytes).subarray(FIRST_UNCHANGED)).toString("latin1");
+
+/**
+ * Pairs each frame that came to the director with the one that left it. Frames equal from byte 12 on, a half-done
+ * checksum being as good as a finished one, are paired in the order in which they went.
  */
 export function pairFrames(frames: readonly CapturedFrame[]): {
   pairs: { before: CapturedFrame; after: CapturedFrame }[];
@@ -83,6 +99,9 @@ export function forwardedFrame(
   if (pair === undefined) return null;
   const [before, after] = [Buffer.from(pair.before.bytes), Buffer.from(pair.after.bytes)];
   const changed = changedBytes(before, after);
+  const unchanged = (bytes: readonly number[]): boolean => bytes.every((at) => at < FIRST_UNCHANGED);
+  const onlyMacs = unchanged(changed);
+  const checksumFinished = !onlyMacs && unchanged(changedBytes(onTheWire(before), after));
   const mac = after.toString("hex", 0, 6).replace(/(..)(?!$)/g, "$1:");
   return {
     what: "a client's first packet (SYN)",
@@ -90,6 +109,7 @@ export function forwardedFrame(
     before: before.toString("hex"),
     after: after.toString("hex"),
     changed,
-    held: changed.length > 0 && changed.every((at) => at < FIRST_UNCHANGED),
+    checksumFinished,
+    held: changed.length > 0 && (onlyMacs || checksumFinished),
   };
 }

@@ -1,5 +1,5 @@
 /** The lab's main job: requests through the VIP by each scheduler, and the proof of how they went. */
-import type { ConfigInput, ServiceConfig } from "../control/config-schema.ts";
+import type { Config, ConfigInput, ServiceConfig } from "../control/config-schema.ts";
 import { Capture } from "./capture.ts";
 import { difference, type InterfaceCounters } from "./counters.ts";
 import type { DirectorProgram, VerdictCounters } from "./director-program.ts";
@@ -41,12 +41,18 @@ function service(
 }
 
 /** One service for each scheduler (8001, 8002 …), one on port 80 with the first of them, and a UDP echo. */
-export function labConfig(schedulers: readonly string[], realServers: number, shards: number): ConfigInput {
+export function labConfig(
+  schedulers: readonly string[],
+  realServers: number,
+  shards: number,
+  ring: Config["ring"]["kind"] = "packet",
+): ConfigInput {
   if (schedulers.length > SCHEDULER_PORTS)
     throw new RangeError(`the lab tries ${SCHEDULER_PORTS} schedulers at most`);
   const first = schedulers[0]!;
   return {
     shards,
+    ring: { kind: ring },
     state: "none", // nothing of a lab is to outlive it
     vips: [{ address: VIP, own: true }],
     services: [
@@ -114,7 +120,10 @@ function wayBack(
   };
 }
 
-export function verdictReport({ received, verdicts }: VerdictCounters): VerdictReport {
+export function verdictReport({
+  received,
+  verdicts,
+}: Pick<VerdictCounters, "received" | "verdicts">): VerdictReport {
   const seen = Object.entries(verdicts).filter(([, count]) => count > 0);
   const sum = seen.reduce((total, [, count]) => total + count, 0);
   const forwarded = verdicts.Forwarded ?? 0;

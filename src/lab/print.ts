@@ -57,8 +57,12 @@ export function wayBackLines(back: WayBackReport, style: Style): string[] {
 export function frameLines(frame: FrameReport, style: Style): string[] {
   const before = Buffer.from(frame.before, "hex");
   const after = Buffer.from(frame.after, "hex");
+  const only = `only the MAC addresses (bytes 0 to 11) changed, the other ${after.length - 12} bytes did not`;
+  const finished = "the MAC addresses changed, and the checksum that its sender had left half done";
   const said = frame.held
-    ? `only the MAC addresses (bytes 0 to 11) changed, the other ${after.length - 12} bytes did not`
+    ? frame.checksumFinished
+      ? finished
+      : only
     : "more than the MAC addresses changed";
   return [
     "",

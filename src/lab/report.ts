@@ -45,7 +45,9 @@ export interface FrameReport {
   after: string;
   /** Offsets of the bytes that differ. */
   changed: number[];
-  /** True when nothing from byte 12 on differs. */
+  /** True when the sender had left the checksum half done and the director finished it, as AF_XDP must. */
+  checksumFinished: boolean;
+  /** True when nothing else from byte 12 on differs. */
   held: boolean;
 }
 
@@ -67,6 +69,8 @@ export interface LabReport {
     clients: string[];
     rootless: boolean;
     shards: number;
+    /** Which path the frames really took: "af_packet", "af_xdp native copy". */
+    ring: string;
     /** Until the first request could be sent. */
     setupMilliseconds: number;
   };

@@ -1,5 +1,6 @@
 /** What `dr-director lab` does from start to end: stands the cluster up, runs the main job, stays, and cleans up. */
 import { rmSync } from "node:fs";
+import type { Config } from "../control/config-schema.ts";
 import { DirectorProgram } from "./director-program.ts";
 import { audienceGone, isKeeper, leaveStanding, onTerminal, tellOver, write } from "./keep.ts";
 import { Lab } from "./lab.ts";
@@ -19,6 +20,7 @@ export interface StandOptions {
   json: boolean;
   keep: boolean;
   shards: number;
+  ring: Config["ring"]["kind"];
   /** Names or module files; none means every one that comes first in a book (rr wrr lc wlc sh). */
   schedulers: readonly string[];
 }
@@ -58,15 +60,16 @@ async function stand(options: StandOptions): Promise<number> {
   const folder = makeScratch();
   const lab = await Lab.create({ clientAddresses: CLIENTS });
   try {
-    const config = labConfig(names, lab.realServers.length, options.shards);
+    const config = labConfig(names, lab.realServers.length, options.shards, options.ring);
     const [client, , director] = await Promise.all([
       Client.start(lab),
       startServers(lab),
       DirectorProgram.start(lab, config, { folder, schedulers: modules }),
     ]);
-    const facts = factsOf(lab, options.shards, performance.now() - began);
+    const { ring } = await director.counters();
+    const facts = factsOf(lab, options.shards, ring, performance.now() - began);
     const screen = new Screen(options, styleFor(onTerminal()));
-    screen.begin(facts);
+    screen.begin(facts, director.ringWarnings);
     const onScheduler = (report: LabReport["schedulers"][number]): void => screen.scheduler(report);
     const report = await unlessStopped(
       stopped,
@@ -85,13 +88,14 @@ async function stand(options: StandOptions): Promise<number> {
   }
 }
 
-function factsOf(lab: Lab, shards: number, milliseconds: number): LabReport["lab"] {
+function factsOf(lab: Lab, shards: number, ring: string, milliseconds: number): LabReport["lab"] {
   return {
     vip: VIP,
     realServers: Object.fromEntries(lab.realServers.map((name, i) => [name, realServerAddress(i)])),
     clients: Array.from({ length: CLIENTS }, (_, i) => clientAddress(i)),
     rootless: isRootless(),
     shards,
+    ring,
     setupMilliseconds: Math.round(milliseconds),
   };
 }
@@ -130,11 +134,12 @@ class Screen {
     if (!this.#json) write(lines.map((line) => `${line}\n`).join(""));
   }
 
-  begin(facts: LabReport["lab"]): void {
+  begin(facts: LabReport["lab"], warnings: readonly string[]): void {
     this.#realServers = Object.keys(facts.realServers);
     const where = facts.rootless ? "in a user namespace, without root" : "in network namespaces";
     const title = this.style.bold("dr-director lab");
-    this.say(`${title}  ${where}, ready in ${facts.setupMilliseconds} ms`, "");
+    this.say(`${title}  ${where}, ready in ${facts.setupMilliseconds} ms, ring ${facts.ring}`);
+    this.say(...warnings.map((warning) => this.style.faint(`  ${warning}`)), "");
     this.say(...print.topologyLines(this.#realServers, facts.clients, this.style));
     this.say(...print.schedulerHeading(this.#realServers, this.style));
   }

@@ -42,6 +42,8 @@ export interface XdpSocketOptions {
   readonly modes: readonly XdpMode[];
   /** Chunks per queue for frames received, a power of two; default 4096. */
   readonly chunks?: number;
+  /** Told of each mode that was not to be had. */
+  readonly refused?: (mode: XdpMode, error: Error) => void;
 }
 
 /** The open rings and what belongs to them. */
@@ -287,6 +289,7 @@ export function openXdpSockets(options: XdpSocketOptions): XdpInterface {
     } catch (error) {
       opened.close();
       last = error;
+      options.refused?.(mode, error as Error);
       refusals.push(`${mode}: ${(error as NativeError).message}`);
     }
   }

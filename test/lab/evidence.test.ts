@@ -1,6 +1,13 @@
 import { expect, test } from "vitest";
 import type { CapturedFrame } from "../../src/lab/capture.ts";
-import { changedBytes, forwardedFrame, isAnswer, isForVip, pairFrames } from "../../src/lab/evidence.ts";
+import {
+  changedBytes,
+  forwardedFrame,
+  isAnswer,
+  isForVip,
+  onTheWire,
+  pairFrames,
+} from "../../src/lab/evidence.ts";
 import { hexDifference } from "../../src/lab/hexdump.ts";
 import { styleFor } from "../../src/lab/style.ts";
 
@@ -48,6 +55,18 @@ test("the forwarded frame's report names the real server and every changed byte"
   const report = forwardedFrame([frame(SYN, true), frame(forwarded, false)], name)!;
   expect(report).toMatchObject({ realServer: "rs1", changed: [5, 11], held: true });
   expect(forwardedFrame([frame(SYN, true)], name)).toBeNull();
+});
+
+test("a checksum that the sender left half done may leave finished, and no other way", () => {
+  const name = () => "rs1";
+  // The field of the SYN holds the folded sum of its pseudo-header; 0x47fe is what its receiver must find there.
+  const finished = forwarded.replace("14a3", "47fe");
+  const report = forwardedFrame([frame(SYN, true), frame(finished, false)], name);
+  expect(report).toMatchObject({ changed: [5, 11, 50, 51], checksumFinished: true, held: true });
+  expect(
+    forwardedFrame([frame(SYN, true), frame(forwarded.replace("14a3", "0000"), false)], name),
+  ).toBeNull();
+  expect(onTheWire(Buffer.from(finished, "hex"))).toEqual(new Uint8Array(Buffer.from(finished, "hex")));
 });
 
 test("a byte that one frame lacks counts as changed", () => {

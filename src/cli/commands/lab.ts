@@ -1,5 +1,6 @@
 /** `dr-director lab`: a whole cluster on this machine, the main job in it, and what came of it. */
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
+import type { Config } from "../../control/config-schema.ts";
 import type { StandOptions } from "../../lab/stand.ts";
 
 interface LabFlags {
@@ -7,6 +8,7 @@ interface LabFlags {
   json?: true;
   keep?: true;
   shards: number;
+  ring: Config["ring"]["kind"];
   scheduler?: string[];
 }
 
@@ -27,6 +29,11 @@ export function register(program: Command): void {
     .option("--json", "print what was found as one JSON document (docs/lab-json.md); implies --once")
     .option("--keep", "leave the lab standing afterwards and print how to enter each namespace")
     .option("--shards <n>", "worker threads of the director", shardCount, 1)
+    .addOption(
+      new Option("--ring <kind>", "ring of the director")
+        .choices(["packet", "xdp", "xdp!"])
+        .default("packet"),
+    )
     .option(
       "--scheduler <name|file>",
       "only this scheduler, or one from a module file; may be repeated",
@@ -41,6 +48,7 @@ export function register(program: Command): void {
         json: flags.json === true,
         keep: flags.keep === true,
         shards: flags.shards,
+        ring: flags.ring,
         schedulers: flags.scheduler ?? [],
       };
       process.exitCode = await runLab(options);
