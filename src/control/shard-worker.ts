@@ -2,7 +2,6 @@
  * A worker thread's whole life: maps the region and its ring, then turn after turn until the stop flag is set. It
  * never waits for a message, because a thread that spins gets none.
  */
-import { setFlagsFromString } from "node:v8";
 import { threadId } from "node:worker_threads";
 import { Shard } from "../dataplane/shard.ts";
 import { mapOpenFile, native } from "../ring/native.ts";
@@ -13,10 +12,10 @@ import { openRegion, type Region, ShardCell } from "../table/region.ts";
 import { LoopTime } from "./loop-time.ts";
 import { loadSchedulers } from "./scheduler-modules.ts";
 import { isXdp, LONGEST_SLEEP, ShardState, type ShardTask } from "./shard-task.ts";
+import { tuneV8 } from "./v8-flags.ts";
 import { Waiting } from "./waiting.ts";
 
-// Room for each pass over a burst with all it calls (dataplane/passes.ts); V8's default is for web pages.
-setFlagsFromString("--max-inlined-bytecode-size-cumulative=3000");
+tuneV8();
 
 /** Runs one shard until it is told to stop. */
 export async function runShard(task: ShardTask): Promise<void> {
