@@ -70,6 +70,8 @@ function recoverShardTables(region: Region, index: number, tick: number): void {
   settleVerdicts(counters.verdict, counters.shard);
   cells[ShardCell.Stop] = 0;
   cells[ShardCell.Sleeping] = 0;
+  // A descriptor of a process that may be gone; whoever looks on says so again.
+  cells[ShardCell.Tap] = 0;
 }
 
 /** Rows that point at a destination which is not there: a file from elsewhere, or a bug, must not crash the shards. */

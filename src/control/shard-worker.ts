@@ -11,6 +11,7 @@ import { XdpRing } from "../ring/xdp-ring.ts";
 import { openRegion, type Region, ShardCell } from "../table/region.ts";
 import { LoopTime } from "./loop-time.ts";
 import { loadSchedulers } from "./scheduler-modules.ts";
+import { tapOpener } from "./shard-tap.ts";
 import { isXdp, LONGEST_SLEEP, ShardState, type ShardTask } from "./shard-task.ts";
 import { tuneV8 } from "./v8-flags.ts";
 import { Waiting } from "./waiting.ts";
@@ -29,6 +30,7 @@ export async function runShard(task: ShardTask): Promise<void> {
     relax: native().yieldCpu,
     kick: () => native().signal(task.control),
     wake: (other) => wake(region, other, task.wakes[other]!),
+    openTap: tapOpener(cells),
   });
   cells[ShardCell.State] = ShardState.Running;
   try {

@@ -98,3 +98,32 @@ export function pcapngPacket(packet: PacketToWrite): Uint8Array {
     out.set(bytes, 28);
   });
 }
+
+/** What is known of an interface's packets beside those in the file. */
+export interface CaptureCounts {
+  readonly interface: number;
+  readonly seconds: number;
+  readonly nanoseconds: number;
+  readonly received: number;
+  /** Packets that the file misses. */
+  readonly dropped: number;
+}
+
+/** An interface statistics block: readers show from it how many packets are missing. The last one counts. */
+export function pcapngStatistics(counts: CaptureCounts): Uint8Array {
+  const number = (value: number): Uint8Array => {
+    const bytes = new Uint8Array(8);
+    new DataView(bytes.buffer).setBigUint64(0, BigInt(value), LITTLE);
+    return bytes;
+  };
+  const options = [
+    { code: Option.ReceivedPackets, value: number(counts.received) },
+    { code: Option.DroppedPackets, value: number(counts.dropped) },
+  ];
+  const ticks = BigInt(counts.seconds) * 1_000_000_000n + BigInt(counts.nanoseconds);
+  return block(BlockType.InterfaceStatistics, 12, options, (view) => {
+    view.setUint32(8, counts.interface, LITTLE);
+    view.setUint32(12, Number(ticks >> 32n), LITTLE);
+    view.setUint32(16, Number(ticks & 0xffffffffn), LITTLE);
+  });
+}

@@ -19,6 +19,7 @@ export const BlockType = {
   /** Obsolete, still found in old files. */
   Packet: 2,
   SimplePacket: 3,
+  InterfaceStatistics: 5,
   EnhancedPacket: 6,
 } as const;
 
@@ -34,6 +35,8 @@ export const Option = {
   TimestampOffset: 14,
   PacketFlags: 2,
   UserApplication: 4,
+  ReceivedPackets: 4,
+  DroppedPackets: 5,
 } as const;
 
 /** A block larger than this is damage: packets have at most RECORD_MAXIMUM bytes, options 64 KiB each. */
