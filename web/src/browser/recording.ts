@@ -1,0 +1,286 @@
+/**
+ * A capture played through this page's director. The director decides anew, by the scheduler and the weights chosen
+ * here; the answers are those that were recorded, shown as coming from whomever the director chose. Frames come
+ * in their order, evenly spaced: as recorded, a whole connection would be over in a millisecond. The director's clock
+ * is the recording's.
+ */
+
+import type { ServiceKey } from "../../../src/control/model.ts";
+import { millisecondsBetween } from "../../../src/ring/pcap-ring.ts";
+import { BUILT_IN } from "../../../src/schedulers/built-in.ts";
+import { parseMac } from "../../../src/wire/address.ts";
+import { readCapture } from "../../../src/wire/capture-reader.ts";
+import { TCP_FLAGS } from "../../../src/wire/tcp.ts";
+import type { Frame, Picture, Powers, Source, Speed } from "../model.ts";
+import { PageDirector } from "./director.ts";
+import { type Guess, guess, type Seen } from "./guess.ts";
+import { labName, takePicture } from "./picture.ts";
+import { macOfAddress } from "./place.ts";
+
+/** Milliseconds between two frames. */
+const BETWEEN: Readonly<Record<Speed, number>> = { slow: 1400, normal: 420, fast: 90, flood: 90 };
+const SERVERS = 3;
+
+interface Server {
+  readonly name: string;
+  readonly address: string;
+  readonly mac: string;
+}
+
+export class Recording implements Source {
+  readonly kind = "recording";
+  readonly label: string;
+  readonly powers: Powers = {
+    pause: true,
+    step: true,
+    speed: true,
+    schedulers: BUILT_IN.map(({ name }) => name),
+    weights: true,
+    faults: [],
+  };
+  onFrame: (frame: Frame) => void = () => {};
+  onNotice: Source["onNotice"] = () => {};
+  readonly #guess: Guess;
+  readonly #key: ServiceKey;
+  readonly #servers: readonly Server[];
+  readonly #warning: string | undefined;
+  /** What is played: frames for the VIP on their way in, and answers from it. */
+  readonly #script: readonly Seen[];
+  readonly #packets: number;
+  #director!: PageDirector;
+  #weights = new Map<string, number>();
+  #scheduler = "rr";
+  #at = 0;
+  #told = 0;
+  #owed = 0;
+  #now = 1000;
+  #paused = false;
+  #over = false;
+  #speed: Speed = "normal";
+  /** The real server chosen for each client's end. */
+  #chosen = new Map<string, string>();
+
+  constructor(bytes: Uint8Array, label: string) {
+    const { packets, interfaces, warning } = readCapture(bytes);
+    const found = guess(packets, interfaces);
+    if (found === undefined) throw new EmptyCapture();
+    this.label = label;
+    this.#guess = found;
+    this.#warning = warning;
+    this.#packets = packets.length;
+    this.#key = {
+      protocol: found.protocol,
+      family: found.family,
+      address: found.vip,
+      port: found.port,
+      mark: 0,
+    };
+    this.#servers = serversOf(found);
+    this.#script = found.seen.filter((seen) => this.#comesIn(seen) || this.#isAnswer(seen));
+    this.restart();
+  }
+
+  #comesIn({ destination, destinationPort, destinationMac }: Seen): boolean {
+    const { vip, port, directorMac } = this.#guess;
+    return destination === vip && destinationPort === port && destinationMac === directorMac;
+  }
+
+  #isAnswer({ source, sourcePort, sourceMac }: Seen): boolean {
+    const { vip, port, directorMac } = this.#guess;
+    return source === vip && sourcePort === port && sourceMac !== directorMac;
+  }
+
+  restart(): void {
+    const mac = parseMac(this.#guess.directorMac)!;
+    this.#director = new PageDirector({ mac, dip: 0, arp: { ask: () => {} }, onLate: () => {} });
+    this.#at = 0;
+    this.#told = 0;
+    this.#over = false;
+    this.#now = 1000;
+    this.#chosen = new Map();
+    const { commands, keeper } = this.#director;
+    const netmask = this.#guess.family === 6 ? "128" : "255.255.255.255";
+    commands.execute({
+      kind: "addService",
+      service: {
+        key: this.#key,
+        scheduler: this.#scheduler,
+        flags: 0,
+        persistence: 0,
+        netmask,
+        onePacket: false,
+      },
+    });
+    for (const { address } of this.#servers) {
+      const server = {
+        address,
+        port: this.#guess.port,
+        weight: this.#weights.get(address) ?? 1,
+        method: "route",
+        upper: 0,
+        lower: 0,
+      } as const;
+      commands.execute({ kind: "addServer", service: this.#key, server });
+    }
+    // What a capture shows of ARP is past: the real servers' MACs are taken as known.
+    keeper.setStatics(
+      new Map(this.#servers.map(({ address, mac: text }) => [address, parseMac(text)!])),
+      this.#now,
+    );
+    this.#director.tend(this.#now);
+  }
+
+  /** What was found in the file, and what was wrong with it. */
+  introduce(): void {
+    const { vip, port } = this.#guess;
+    if (this.#warning !== undefined)
+      this.onNotice("notice.capture.warning", { name: this.label, warning: this.#warning });
+    else
+      this.onNotice("notice.capture", {
+        name: this.label,
+        frames: this.#packets,
+        fed: this.#script.length,
+        vip: `${vip}:${port}`,
+      });
+  }
+
+  advance(milliseconds: number): void {
+    if (this.#paused || this.#over) return;
+    this.#owed += milliseconds;
+    const between = BETWEEN[this.#speed];
+    while (this.#owed >= between && !this.#over) {
+      this.#owed -= between;
+      if (!this.step()) this.onNotice("status.over");
+    }
+  }
+
+  step(): boolean {
+    const seen = this.#script[this.#at];
+    if (seen === undefined) {
+      this.#over = true;
+      return false;
+    }
+    this.#at++;
+    this.#told++;
+    this.#now = Math.max(this.#now, 1000 + millisecondsBetween(this.#script[0]!.packet, seen.packet));
+    if (this.#comesIn(seen)) this.#request(seen);
+    else this.#answer(seen);
+    return true;
+  }
+
+  #request(seen: Seen): void {
+    const before = whole(seen);
+    const { verdict, server, after, answers, explanation } = this.#director.receive(before, this.#now, true);
+    const way = ["client", "router", "director"];
+    if (server !== undefined) this.#chosen.set(`${seen.source} ${seen.sourcePort}`, server);
+    const opens = (seen.flags & (TCP_FLAGS.SYN | TCP_FLAGS.ACK)) === TCP_FLAGS.SYN;
+    const frame = { kind: "request" as const, server, opens, before, after, verdict, explanation };
+    if (after !== undefined && server !== undefined)
+      this.#tell({ ...frame, ways: [[...way, server]], fate: "arrived" });
+    else this.#tell({ ...frame, ways: [way], fate: "refused" });
+    for (const answer of answers) {
+      const ways = [["director", "router", "client"]];
+      this.#tell({
+        kind: "icmp",
+        ways,
+        fate: "arrived",
+        before: answer,
+        server: undefined,
+        opens: false,
+        after: undefined,
+        verdict: undefined,
+        explanation: undefined,
+      });
+    }
+  }
+
+  #answer(seen: Seen): void {
+    const server = this.#chosen.get(`${seen.destination} ${seen.destinationPort}`);
+    if (server === undefined) return;
+    this.#tell({
+      kind: "answer",
+      ways: [[server, "router", "client"]],
+      fate: "arrived",
+      server,
+      opens: false,
+      before: seen.packet.bytes,
+      after: undefined,
+      verdict: undefined,
+      explanation: undefined,
+    });
+  }
+
+  #tell(frame: Omit<Frame, "id" | "time" | "late">): void {
+    this.onFrame({ ...frame, id: ++frames, time: this.#now - 1000, late: false });
+  }
+
+  picture(): Picture {
+    const names = new Map(this.#servers.map(({ address, name }) => [address, name]));
+    return takePicture(this.#director, {
+      now: this.#now,
+      nameOf: (address) => names.get(address),
+      faultsOf: () => [],
+      faults: [],
+      frames: this.#told,
+      told: this.#told,
+    });
+  }
+
+  setSpeed(speed: Speed): void {
+    this.#speed = speed;
+  }
+
+  setPaused(paused: boolean): void {
+    this.#paused = paused;
+  }
+
+  setScheduler(_service: string, scheduler: string): void {
+    this.#scheduler = scheduler;
+    this.#director.setScheduler(this.#key, scheduler);
+  }
+
+  setWeight(_service: string, address: string, weight: number): void {
+    this.#weights.set(address, weight);
+    this.#director.setWeight(this.#key, address, weight);
+  }
+
+  setFault(): void {}
+
+  close(): void {
+    this.#paused = true;
+  }
+}
+
+let frames = 0;
+
+export class EmptyCapture extends Error {}
+
+/** A frame that the capture had cut, in its whole length: its headers decide, not its data. */
+function whole({ packet }: Seen): Uint8Array {
+  const length = Math.max(packet.bytes.length, Math.min(packet.originalLength, 65_000));
+  if (length === packet.bytes.length) return packet.bytes;
+  const frame = new Uint8Array(length);
+  frame.set(packet.bytes);
+  return frame;
+}
+
+/** The real servers that the capture shows, or three that are made up beside the VIP. */
+function serversOf({ servers, family }: Guess): Server[] {
+  if (servers.length > 0 && family === 4) {
+    return servers.map(({ mac, address }, i) => {
+      const known = address ?? `10.0.0.${11 + i}`;
+      return {
+        name: labName(known) ?? (address === undefined ? `rs${i + 1}` : address),
+        address: known,
+        mac,
+      };
+    });
+  }
+  return Array.from({ length: SERVERS }, (_, i) => {
+    const four = `10.0.0.${11 + i}`;
+    const address = family === 6 ? `fd00::${11 + i}` : four;
+    const { hi, lo } = macOfAddress(four);
+    const digits = hi.toString(16).padStart(4, "0") + lo.toString(16).padStart(8, "0");
+    return { name: `rs${i + 1}`, address, mac: digits.match(/../g)!.join(":") };
+  });
+}

@@ -1,0 +1,22 @@
+/** Whose frames the page shows: its own, a recording's, or a director's that serves it. */
+import { capture } from "../recording.pcap";
+import { Generator } from "./browser/generator.ts";
+import { Recording } from "./browser/recording.ts";
+import type { Source } from "./model.ts";
+
+function bytesOf(base64: string): Uint8Array {
+  const text = atob(base64);
+  return Uint8Array.from(text, (character) => character.charCodeAt(0));
+}
+
+export function sourceOf(kind: "generator" | "recording"): Source {
+  return kind === "generator" ? new Generator() : new Recording(bytesOf(capture), "");
+}
+
+export function recordedSource(bytes: Uint8Array, name: string): Recording {
+  return new Recording(bytes, name);
+}
+
+export function firstSource(): Source {
+  return sourceOf("generator");
+}

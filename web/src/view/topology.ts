@@ -1,0 +1,189 @@
+/** The picture of the cluster: nodes, lines, and the frames on them. */
+import { s, setText } from "../dom.ts";
+import type { Frame, NodeId, Picture, ServerRow } from "../model.ts";
+import { t } from "../text/text.ts";
+import { Animation } from "./animation.ts";
+import { serverClass } from "./colours.ts";
+import { type Layout, narrowLayout, pathText, SHOWN_NARROW, SHOWN_WIDE, wideLayout } from "./geometry.ts";
+
+const NARROW = 640;
+
+interface ServerNode {
+  readonly group: SVGGElement;
+  readonly weight: SVGTextElement;
+  readonly count: SVGTextElement;
+  readonly bar: SVGRectElement;
+}
+
+export class Topology {
+  readonly animation: Animation;
+  readonly #svg: SVGSVGElement;
+  readonly #title = s("title");
+  readonly #lines = s("g", { class: "lines" });
+  readonly #nodes = s("g", { class: "nodes" });
+  readonly #host: HTMLElement;
+  #layout: Layout | undefined;
+  #drawn = "";
+  #servers = new Map<string, ServerNode>();
+  #picture: Picture | undefined;
+
+  constructor(host: HTMLElement) {
+    this.#host = host;
+    const glow = s("g", { class: "glow" });
+    const dots = s("g", { class: "dots" });
+    this.#svg = s(
+      "svg",
+      { class: "topology", role: "img", "aria-labelledby": "topology-title" },
+      this.#title,
+      this.#lines,
+      glow,
+      this.#nodes,
+      dots,
+    );
+    this.#title.id = "topology-title";
+    this.animation = new Animation(glow, dots);
+    host.append(this.#svg);
+    new ResizeObserver(() => this.redraw()).observe(host);
+  }
+
+  /** All real servers of all services, each address once. */
+  show(picture: Picture): void {
+    this.#picture = picture;
+    const servers = serversOf(picture);
+    const narrow = this.#host.clientWidth < NARROW;
+    const key = `${narrow} ${document.documentElement.lang} ${picture.vip} ${servers.map(({ address, name }) => address + name).join(" ")}`;
+    if (key !== this.#drawn) {
+      this.#drawn = key;
+      this.#draw(servers, picture, narrow);
+    }
+    this.#update(servers);
+  }
+
+  redraw(): void {
+    if (this.#picture !== undefined) this.show(this.#picture);
+  }
+
+  play(frame: Frame): void {
+    this.animation.play(frame);
+  }
+
+  #draw(servers: readonly ServerRow[], picture: Picture, narrow: boolean): void {
+    const shown = servers.slice(0, narrow ? SHOWN_NARROW : SHOWN_WIDE);
+    const addresses = shown.map(({ address }) => address);
+    const layout = narrow ? narrowLayout(addresses) : wideLayout(addresses);
+    this.#layout = layout;
+    this.#svg.setAttribute("viewBox", `0 0 ${layout.width} ${layout.height}`);
+    setText(this.#title, t("stage.picture", { count: servers.length }));
+    this.#drawLines(addresses);
+    this.#servers.clear();
+    this.#nodes.replaceChildren(
+      this.#host_("client", t("node.client"), "10.7.0.x"),
+      this.#host_("router", t("node.router"), ""),
+      this.#host_("director", t("node.director"), t("node.vip", { vip: picture.vip })),
+      ...shown.map((server, i) => this.#server(server, i)),
+    );
+    if (servers.length > shown.length) {
+      const { width, height } = layout;
+      const more = s("text", { class: "node-more", x: width - 20, y: height - 8, "text-anchor": "end" });
+      setText(more, t("node.more", { count: servers.length - shown.length }));
+      this.#nodes.append(more);
+    }
+    const places = new Map(servers.map(({ address }, i) => [address, i]));
+    this.animation.setLayout(layout, (address) => places.get(address) ?? -1);
+  }
+
+  #drawLines(servers: readonly NodeId[]): void {
+    const { line } = this.#layout!;
+    const draw = (from: NodeId, to: NodeId, answer: boolean): SVGPathElement =>
+      s("path", {
+        class: answer ? "line line-answer" : "line line-request",
+        d: pathText(line(from, to, answer)),
+      });
+    this.#lines.replaceChildren(
+      draw("client", "router", false),
+      draw("router", "director", false),
+      ...servers.map((server) => draw("director", server, false)),
+      ...servers.map((server) => draw(server, "router", true)),
+      draw("router", "client", true),
+    );
+  }
+
+  #host_(node: NodeId, name: string, detail: string): SVGGElement {
+    const { x, y } = this.#layout!.nodes.get(node)!;
+    const { x: w, y: hh } = this.#layout!.half(node);
+    const box = s("rect", { class: "node-box", x: -w, y: -hh, width: 2 * w, height: 2 * hh, rx: 12 });
+    const title = s("text", { class: "node-name", y: detail === "" ? 5 : -2, "text-anchor": "middle" }, name);
+    const under = s("text", { class: "node-detail", y: 16, "text-anchor": "middle" }, detail);
+    return s("g", { class: `node node-${node}`, transform: `translate(${x} ${y})` }, box, title, under);
+  }
+
+  #server(server: ServerRow, i: number): SVGGElement {
+    const { x, y } = this.#layout!.nodes.get(server.address)!;
+    const { x: w, y: hh } = this.#layout!.half(server.address);
+    const { narrow } = this.#layout!;
+    const weight = s("text", { class: "node-detail", x: narrow ? 0 : w - 12, y: narrow ? 8 : -7 });
+    weight.setAttribute("text-anchor", narrow ? "middle" : "end");
+    const count = s("text", { class: "node-count", x: narrow ? 0 : w - 12, y: narrow ? 22 : 16 });
+    count.setAttribute("text-anchor", narrow ? "middle" : "end");
+    const bar = s("rect", { class: "node-bar", x: -w, y: hh - 4, width: 0, height: 4 });
+    const clip = `clip-${i}`;
+    const group = s(
+      "g",
+      { class: `node node-server ${serverClass(i)}`, transform: `translate(${x} ${y})` },
+      s("clipPath", { id: clip }, s("rect", { x: -w, y: -hh, width: 2 * w, height: 2 * hh, rx: 10 })),
+      s("rect", { class: "node-box", x: -w, y: -hh, width: 2 * w, height: 2 * hh, rx: 10 }),
+      s(
+        "g",
+        { "clip-path": `url(#${clip})` },
+        s("rect", {
+          class: "node-side",
+          x: -w,
+          y: -hh,
+          width: narrow ? 2 * w : 6,
+          height: narrow ? 5 : 2 * hh,
+        }),
+        bar,
+      ),
+      s(
+        "text",
+        {
+          class: "node-name",
+          x: narrow ? 0 : 16 - w,
+          y: narrow ? -9 : -7,
+          "text-anchor": narrow ? "middle" : "start",
+        },
+        server.name,
+      ),
+      narrow || server.name === server.address
+        ? undefined
+        : s("text", { class: "node-detail", x: 16 - w, y: 16 }, server.address),
+      weight,
+      count,
+    );
+    this.#servers.set(server.address, { group, weight, count, bar });
+    return group;
+  }
+
+  #update(servers: readonly ServerRow[]): void {
+    const most = Math.max(1, ...servers.map(({ active }) => active));
+    for (const server of servers) {
+      const node = this.#servers.get(server.address);
+      if (node === undefined) continue;
+      const { weight, active, faults } = server;
+      setText(node.weight, weight === 0 ? t("node.quiesced") : t("node.weight", { weight }));
+      setText(node.count, `${active} ${t("why.member.active")}`);
+      const width = 2 * this.#layout!.half(server.address).x;
+      node.bar.setAttribute("width", ((active / most) * width).toFixed(1));
+      node.group.classList.toggle("quiesced", weight === 0);
+      node.group.classList.toggle("faulty", faults.length > 0);
+    }
+  }
+}
+
+export function serversOf(picture: Picture): readonly ServerRow[] {
+  const seen = new Map<string, ServerRow>();
+  for (const { servers } of picture.services) {
+    for (const server of servers) if (!seen.has(server.address)) seen.set(server.address, server);
+  }
+  return [...seen.values()];
+}
