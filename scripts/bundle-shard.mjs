@@ -21,19 +21,22 @@ export function bundleIsStale() {
   );
 }
 
-export async function bundleShard() {
+/** Joins what `input` imports from this project into the one file `output`. */
+export async function joinModules(input, output) {
   const { rolldown } = await import("rolldown");
   const bundle = await rolldown({
     input,
     platform: "node",
-    external: /^node:/,
+    external: /^(node:|[a-z@])/,
     optimization: { inlineConst: { mode: "all", pass: 3 } },
   });
   // Written beside and renamed, so that nobody starts half a file.
   const temporary = `${output}.${process.pid}.tmp`;
-  await bundle.write({ file: temporary, format: "esm" });
+  await bundle.write({ file: temporary, format: "esm", codeSplitting: false });
   await bundle.close();
   renameSync(temporary, output);
 }
+
+export const bundleShard = () => joinModules(input, output);
 
 if (process.argv[1] === fileURLToPath(import.meta.url)) await bundleShard();
