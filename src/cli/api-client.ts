@@ -38,6 +38,13 @@ export class ApiClient {
     return this.#parse<T>(await textOf(await this.#ask("POST", path, JSON.stringify(body))));
   }
 
+  /** The answer to a request that may go on for ever, and be silent for long. */
+  async stream(path: string, body: unknown): Promise<IncomingMessage> {
+    const answer = await this.#ask("POST", path, JSON.stringify(body));
+    answer.socket.setTimeout(0);
+    return answer;
+  }
+
   /** The rows of an answer in JSON lines; throws when their end is missing. */
   async *rows<T>(path: string, body?: unknown): AsyncGenerator<T> {
     const answer = await (body === undefined

@@ -1,6 +1,8 @@
 /** What `dr-director run` does from its first check to its last signal. */
 import { createApi } from "../control/api.ts";
 import { refusalText } from "../control/apply.ts";
+import { addCapture } from "../control/capture-api.ts";
+import { CaptureRequestError } from "../control/capture-stream.ts";
 import { ConfigError } from "../control/config.ts";
 import { DEFAULT_SOCKET, listen, SocketError } from "../control/control-socket.ts";
 import type { DirectorCounters } from "../control/counters.ts";
@@ -17,6 +19,7 @@ import { KernelRates } from "../observe/rates.ts";
 import { isNativeError, native } from "../ring/native.ts";
 import type { Region } from "../table/region.ts";
 import { type RunFlags, readConfig, readRules, schedulerPaths } from "./commands/run.ts";
+import { openDaemonCapture } from "./daemon-capture.ts";
 import { createLogger, type Logger, logEvent } from "./log.ts";
 import { ServiceManager } from "./service-manager.ts";
 import { Signals } from "./signals.ts";
@@ -35,7 +38,7 @@ export async function runDaemon(flags: RunFlags): Promise<number> {
     const listener = logEvent.bind(undefined, logger);
     const rates = (region: Region) => new KernelRates(region);
     director = await Director.start(config, { schedulers: schedulerPaths(flags), rules, listener, rates });
-    closeApi = await openApi(director, logger);
+    closeApi = await openApi(director, logger, flags);
   } catch (error) {
     process.stderr.write(`${explain(error)}\n`);
     return 1;
@@ -73,14 +76,20 @@ function wellness(director: Director): () => boolean {
 }
 
 /** Control socket and metrics; returns what closes both. Stops the director when one of them cannot be had. */
-async function openApi(director: Director, logger: Logger): Promise<() => Promise<void>> {
+async function openApi(director: Director, logger: Logger, flags: RunFlags): Promise<() => Promise<void>> {
   const { socket = DEFAULT_SOCKET, group, metrics: asked } = director.config;
   const metrics = new Metrics(director, { version: version(), ring: director.ring, node: process.version });
   const doors: (() => Promise<void>)[] = [];
   const close = async () => void (await Promise.allSettled(doors.map((shut) => shut())));
   try {
     if (asked !== undefined) doors.push(await openMetrics(metrics, asked, logger));
-    doors.push(await listen(createApi(director, [metricsPage(metrics)]), socket, group));
+    const capture = await openDaemonCapture(director, flags, logger);
+    doors.push(() => capture.close());
+    const api = createApi(director, [metricsPage(metrics)]);
+    const { region, config } = director;
+    const interfaceName = config.interface ?? "";
+    addCapture(api, { region, taps: capture.taps, interfaceName, version: version() });
+    doors.push(await listen(api, socket, group));
     return close;
   } catch (error) {
     await Promise.all([close(), director.stop()]);
@@ -137,6 +146,7 @@ function explain(error: unknown): string {
     SchedulerModuleError,
     DirectorError,
     MetricsServerError,
+    CaptureRequestError,
   ].some((type) => error instanceof type);
   const message = error instanceof Error ? error.message : String(error);
   if (known || isNativeError(error) || message.includes("is not built")) return `dr-director: ${message}`;

@@ -2,6 +2,7 @@
 import { z } from "zod";
 import { VERDICT_NAMES } from "../dataplane/verdict.ts";
 import { activationSchema, documentSchema, requestSchema } from "./api-schema.ts";
+import { captureSchema } from "./capture-stream.ts";
 import { explainSchema } from "./explain-api.ts";
 
 type Json = Readonly<Record<string, unknown>>;
@@ -103,9 +104,15 @@ export function openApiDocument(pages: readonly Page[] = []): Json {
         explainSchema,
         answer("Explanation", OBJECT),
       ),
+      "/v1/capture": post(
+        "Frames, received and sent, as a pcapng stream that ends when the client hangs up",
+        captureSchema,
+        answer("pcapng", TEXT, "application/x-pcapng"),
+      ),
       "/v1/counters": get("Frames received and what became of them", COUNTERS),
       "/v1/services": get("Virtual services with their real servers, newest first", list(OBJECT)),
       "/v1/connections": get("Connections and persistence templates", list(OBJECT)),
+      "/v1/config": get("The config in force; services changed by command are not in it", OBJECT),
       "/v1/neighbours": get("Real servers' MAC addresses and their states", list(OBJECT)),
       "/v1/proc/ip_vs": pageOf({ summary: "As /proc/net/ip_vs of a kernel director", type: "text/plain" }),
       "/v1/proc/ip_vs_stats": pageOf({ summary: "As /proc/net/ip_vs_stats", type: "text/plain" }),

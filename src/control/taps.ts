@@ -5,11 +5,20 @@
  */
 import { mapOpenFile, native } from "../ring/native.ts";
 import { type Region, ShardCell } from "../table/region.ts";
-import { EVERYTHING, TAP_BYTES, type TapFilter, TapQueue, type TapRecord, tapMemory } from "../table/tap.ts";
+import {
+  EVERYTHING,
+  TAP_BYTES,
+  type TapFilter,
+  TapKind,
+  TapQueue,
+  type TapRecord,
+  tapMemory,
+} from "../table/tap.ts";
+import { addressesOf } from "../wire/packet-addresses.ts";
 
 export interface TapSubscriber {
   readonly filter: TapFilter;
-  /** Every record of any shard that its filter asks for, and often more: another subscriber may want it. */
+  /** Every record of any shard that its filter asks for; with `every`, and others watching too, perhaps more. */
   see(record: Readonly<TapRecord>, shard: number): void;
   /** After each emptying that brought something or missed something; `missed` counts frames since it subscribed. */
   emptied(missed: number): void;
@@ -59,7 +68,9 @@ export class Taps {
     let count = 0;
     for (const [shard, { queue }] of this.#queues.entries()) {
       count += queue.take((record) => {
-        for (const subscriber of this.#subscribers.keys()) subscriber.see(record, shard);
+        for (const subscriber of this.#subscribers.keys())
+          if (this.#subscribers.size === 1 || matches(record, subscriber.filter))
+            subscriber.see(record, shard);
       }, MOST);
       // A shard's thread that was started again does not know of the tap.
       if (this.#subscribers.size > 0) this.#turnOn(shard);
@@ -109,6 +120,18 @@ export class Taps {
     cells[ShardCell.TapBytes] = this.#capacity;
     Atomics.store(cells, ShardCell.Tap, word);
   }
+}
+
+/** Does the filter ask for this record? The shard asks the same of a frame, by its flow. */
+function matches(record: Readonly<TapRecord>, filter: TapFilter): boolean {
+  if ((filter.verdicts & (1 << record.verdict)) === 0) return false;
+  if (filter.service >= 0 && record.service !== filter.service) return false;
+  if (filter.clientMask.every((word) => word === 0)) return true;
+  const { bytes } = record;
+  const addresses = addressesOf(bytes);
+  const client = record.kind === TapKind.Answer ? addresses?.destination : addresses?.source;
+  if (client === undefined) return false;
+  return client.every((word, w) => ((word ^ filter.client[w]!) & filter.clientMask[w]!) === 0);
 }
 
 /** What lets through whatever one of them lets through. */

@@ -4,8 +4,10 @@ import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Config } from "../../control/config.ts";
 import type { DirectorCommand } from "../../control/model.ts";
+import { size, verdicts, whole } from "../capture-options.ts";
+import type { DaemonCaptureFlags } from "../daemon-capture.ts";
 
-export interface RunFlags {
+export interface RunFlags extends DaemonCaptureFlags {
   interface?: string;
   config?: string;
   rules?: string;
@@ -54,6 +56,18 @@ export function register(program: Command): void {
       ]),
     )
     .option("--scheduler <file>", "module that exports a scheduler; may be repeated", more)
+    .option("--capture <file>", "write frames, received and sent, as pcapng with verdicts as comments")
+    .addOption(
+      new Option("--capture-size <size>", "of a file at the most; 100 MB by default").argParser(size),
+    )
+    .addOption(
+      new Option("--capture-files <n>", "so many files in turn; one by default").argParser(whole(1, 10_000)),
+    )
+    .addOption(new Option("--capture-count <n>", "packets at the most").argParser(whole(1, 2 ** 52)))
+    .addOption(new Option("--capture-snap <bytes>", "of each frame").argParser(whole(14, 65_535)))
+    .option("--capture-service <name>", 'only this service: "tcp 10.0.0.100:80"')
+    .option("--capture-client <network>", "only clients of this network")
+    .addOption(new Option("--capture-verdict <names>", "only these verdicts, or dropped").argParser(verdicts))
     .addHelpText(
       "after",
       "\nSignals: TERM, INT end it; HUP reads the config again; USR1 prints the counters.",
