@@ -4,6 +4,7 @@ import { DirectorProgram } from "../../src/lab/director-program.ts";
 import type { Lab } from "../../src/lab/lab.ts";
 import { ECHO_PORT, HTTP_PORT, type LabOptions, realServerAddress, VIP } from "../../src/lab/topology.ts";
 import { Client, startServers } from "../../src/lab/traffic.ts";
+import { isNativeError, native } from "../../src/ring/native.ts";
 import { makeFolder, makeLab } from "./world.ts";
 
 export interface ClusterOptions {
@@ -24,6 +25,27 @@ export interface Cluster {
   client: Client;
   director: DirectorProgram;
   config: ConfigInput;
+}
+
+export interface RingCase {
+  readonly ring: string;
+  readonly config: ConfigInput;
+}
+
+/** The rings that carry the main job, by name; the kernel has no AF_XDP for who is root in a user namespace only. */
+export const RINGS: readonly RingCase[] = [
+  { ring: "AF_PACKET", config: {} },
+  ...(mayUseXdp() ? [{ ring: "AF_XDP", config: { ring: { kind: "xdp!" } } } as const] : []),
+];
+
+function mayUseXdp(): boolean {
+  try {
+    native().close(native().bpfMapCreate(1, 4, 4, 1, 0));
+    return true;
+  } catch (error) {
+    if (isNativeError(error, "EPERM")) return false;
+    throw error;
+  }
 }
 
 /** HTTP on port 80 and echo on UDP 7, both with every real server. */

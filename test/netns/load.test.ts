@@ -3,12 +3,18 @@ import { join } from "node:path";
 import { expect, test } from "vitest";
 import type { Lab } from "../../src/lab/lab.ts";
 import { HTTP_PORT, VIP } from "../../src/lab/topology.ts";
-import { makeCluster, verdictSum } from "../helpers/cluster.ts";
+import { makeCluster, RINGS, verdictSum } from "../helpers/cluster.ts";
 import { eventually, makeFolder, needs } from "../helpers/world.ts";
 
-test("ab: 1000 requests, 100 at a time, none fails", async (context) => {
+/** Two shards, where the ring can share out one queue. */
+const CASES = RINGS.map(({ ring, config }) => ({
+  ring,
+  config: ring === "AF_PACKET" ? { ...config, shards: 2 } : config,
+}));
+
+test.for(CASES)("ab: 1000 requests, 100 at a time, none fails, $ring", async ({ config }, context) => {
   needs(context, "ab");
-  const { lab, director } = await makeCluster({ config: { shards: 2 } });
+  const { lab, director } = await makeCluster({ config });
   const run = await lab.run("client", ["ab", "-n", "1000", "-c", "100", "-r", `http://${VIP}/bytes/1000`]);
   expect(run.stdout).toMatch(/Complete requests:\s+1000\n/);
   expect(run.stdout).toMatch(/Failed requests:\s+0\n/);
@@ -17,24 +23,30 @@ test("ab: 1000 requests, 100 at a time, none fails", async (context) => {
   expect(sum).toBe(received);
 });
 
-test("wrk: 50 connections kept open for two seconds, no error", async (context) => {
-  needs(context, "wrk");
-  const { lab } = await makeCluster();
-  const run = await lab.run("client", ["wrk", "-t2", "-c50", "-d2s", "--timeout", "5s", `http://${VIP}/`]);
-  expect(run.stdout).toMatch(/\d+ requests in/);
-  expect(run.stdout).not.toMatch(/Socket errors|Non-2xx/);
-});
+test.for(CASES)(
+  "wrk: 50 connections kept open for two seconds, no error, $ring",
+  async ({ config }, context) => {
+    needs(context, "wrk");
+    const { lab } = await makeCluster({ config });
+    const run = await lab.run("client", ["wrk", "-t2", "-c50", "-d2s", "--timeout", "5s", `http://${VIP}/`]);
+    expect(run.stdout).toMatch(/\d+ requests in/);
+    expect(run.stdout).not.toMatch(/Socket errors|Non-2xx/);
+  },
+);
 
-test("50 connections kept alive side by side: no request fails, every real server has its third", async () => {
-  const { client, director } = await makeCluster({ config: { shards: 2 } });
-  const round = await client.request({ requests: 500, parallel: 50, keepAlive: true });
-  expect(round).toMatchObject({ failed: 0, errors: [] });
-  // Strict turns, also over two shards: 17, 17 and 16 connections, about ten requests on each.
-  expect(Object.keys(round.answers).sort()).toEqual(["rs1", "rs2", "rs3"]);
-  expect(Math.min(...Object.values(round.answers))).toBeGreaterThan(100);
-  const { received, sum } = await verdictSum(director);
-  expect(sum).toBe(received);
-});
+test.for(CASES)(
+  "50 connections kept alive side by side: no request fails, every real server has its third, $ring",
+  async ({ config }) => {
+    const { client, director } = await makeCluster({ config });
+    const round = await client.request({ requests: 500, parallel: 50, keepAlive: true });
+    expect(round).toMatchObject({ failed: 0, errors: [] });
+    // Strict turns, also over two shards: 17, 17 and 16 connections, about ten requests on each.
+    expect(Object.keys(round.answers).sort()).toEqual(["rs1", "rs2", "rs3"]);
+    expect(Math.min(...Object.values(round.answers))).toBeGreaterThan(100);
+    const { received, sum } = await verdictSum(director);
+    expect(sum).toBe(received);
+  },
+);
 
 const ECHO = `
 import socket
@@ -45,14 +57,17 @@ for i in range(200):
 print(sorted(who))
 `;
 
-test("UDP: a flow's datagrams all reach one real server and come back from the VIP", async (context) => {
-  needs(context, "python3");
-  const { lab } = await makeCluster();
-  const outcomes = await Promise.all([1, 2, 3].map(() => lab.run("client", ["python3", "-c", ECHO])));
-  expect(outcomes.map(({ stderr }) => stderr)).toEqual(["", "", ""]);
-  const servers = outcomes.map(({ stdout }) => stdout.trim()).sort();
-  expect(servers).toEqual(["['rs1']", "['rs2']", "['rs3']"]); // three flows, round robin
-});
+test.for(CASES)(
+  "UDP: a flow's datagrams all reach one real server and come back from the VIP, $ring",
+  async ({ config }, context) => {
+    needs(context, "python3");
+    const { lab } = await makeCluster({ config });
+    const outcomes = await Promise.all([1, 2, 3].map(() => lab.run("client", ["python3", "-c", ECHO])));
+    expect(outcomes.map(({ stderr }) => stderr)).toEqual(["", "", ""]);
+    const servers = outcomes.map(({ stdout }) => stdout.trim()).sort();
+    expect(servers).toEqual(["['rs1']", "['rs2']", "['rs3']"]); // three flows, round robin
+  },
+);
 
 /** nginx as anyone runs it, with everything it writes in one folder; as root, the only user that a user namespace has. */
 async function startNginx(lab: Lab, name: string): Promise<void> {

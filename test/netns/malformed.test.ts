@@ -15,7 +15,7 @@ import {
   writeChecksum,
 } from "../../src/wire/ipv4.ts";
 import { TCP_DATA_OFFSET } from "../../src/wire/tcp.ts";
-import { type Cluster, makeCluster, verdictSum } from "../helpers/cluster.ts";
+import { type Cluster, makeCluster, RINGS, verdictSum } from "../helpers/cluster.ts";
 import { eventually, hexOf } from "../helpers/world.ts";
 
 let port = 20_000;
@@ -132,9 +132,11 @@ const STORIES: [string, () => Iterable<Uint8Array>][] = [
   ["that are fragments without a beginning or an end", fragments],
 ];
 
-for (const [what, frames] of STORIES) {
-  test(`frames ${what}: each received one has its verdict, nothing strange leaves, and requests go on`, async () => {
-    const cluster = await makeCluster();
+const CASES = RINGS.flatMap((each) => STORIES.map(([what, frames]) => ({ ...each, what, frames })));
+
+for (const { ring, config, what, frames } of CASES) {
+  test(`frames ${what}: each received one has its verdict, nothing strange leaves, and requests go on, ${ring}`, async () => {
+    const cluster = await makeCluster({ config });
     await cluster.client.request({ requests: 3 }); // neighbours are known: no ARP between
     const { before, after, capture } = await inject(cluster, frames());
     expect(before.sum).toBe(before.received);

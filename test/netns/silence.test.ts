@@ -6,7 +6,7 @@ import { DIP, macOf, VIP } from "../../src/lab/topology.ts";
 import { ETH_HEADER } from "../../src/wire/ethernet.ts";
 import { headerLength, Protocol, protocol } from "../../src/wire/ipv4.ts";
 import { flags, TCP_FLAGS } from "../../src/wire/tcp.ts";
-import { type Cluster, makeCluster } from "../helpers/cluster.ts";
+import { type Cluster, makeCluster, RINGS } from "../helpers/cluster.ts";
 import { hexOf, needs } from "../helpers/world.ts";
 
 const viewOf = ({ bytes }: CapturedFrame): DataView =>
@@ -60,9 +60,11 @@ const HOSTS: [string, LabOptions][] = [
   ["ip_forward, and the VIP on the director's host", { ipForward: true, vipOnHost: true }],
 ];
 
-for (const [what, options] of HOSTS) {
-  test(`the director's host stays silent: ${what}`, async () => {
-    const cluster = await makeCluster({ lab: options });
+const CASES = RINGS.flatMap((each) => HOSTS.map(([what, options]) => ({ ...each, what, options })));
+
+for (const { ring, config, what, options } of CASES) {
+  test(`the director's host stays silent: ${what}, ${ring}`, async () => {
+    const cluster = await makeCluster({ lab: options, config });
     const { round, atClient, atDirector } = await watched(cluster);
     expect(round).toMatchObject({ answers: { rs1: 10, rs2: 10, rs3: 10 }, failed: 0 });
     // No reset, no redirect, no unreachable reaches the client …
