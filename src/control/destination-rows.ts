@@ -6,8 +6,9 @@
  * again, even to one that was deleted and made anew in between (IPVS-FACTS 4).
  */
 import { KEY_WORDS, Life } from "../table/destinations.ts";
-import type { Region } from "../table/region.ts";
+import { Header, type Region } from "../table/region.ts";
 import { NONE } from "../table/services.ts";
+import { Setting } from "../table/settings.ts";
 import type { Words } from "../wire/address.ts";
 import { isMapped } from "../wire/address.ts";
 import { depart, destinationSum, references, zeroDestination } from "./counters-view.ts";
@@ -194,11 +195,12 @@ export class DestinationRows {
   }
 
   #throwAway(s: number, d: number): void {
-    const { destinations } = this.#region;
+    const { destinations, header, settings } = this.#region;
     this.#live.delete(this.#liveText(s, this.server(d)));
     destinations.life[d] = Life.Trash;
     destinations.idle[d] = 0;
     this.#remember(d);
+    if (settings[Setting.expire_nodest_conn] !== 0) Atomics.add(header, Header.Departures, 1);
   }
 
   #remember(d: number): void {

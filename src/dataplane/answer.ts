@@ -3,6 +3,7 @@
  * echo replies. Answers go back to the MAC the frame came from.
  */
 import { ShardCount } from "../table/counters.ts";
+import { Setting } from "../table/settings.ts";
 import * as ethernet from "../wire/ethernet.ts";
 import { IcmpType, TimeExceededCode, UnreachableCode } from "../wire/icmp.ts";
 import { mayAnswerWithError, writeIcmpError } from "../wire/icmp-message.ts";
@@ -14,6 +15,8 @@ import type { Context } from "./context.ts";
 
 /** Room for any error with its Ethernet header: ICMPv6 quotes up to 1280 bytes. */
 const ERROR_ROOM = 1_300;
+/** Linux allows IPv6 clients behind a default route sixteen errors where IPv4's get one (icmpv6_xrlim_allow). */
+const ROUTED6_SHIFT = 4;
 /** RFC 4443 §3.1: destination unreachable, port. */
 const PORT_UNREACHABLE6 = 4;
 
@@ -40,7 +43,9 @@ function is4(context: Context, i: number): boolean {
 function answer4(context: Context, i: number, type: number, code: number, rest: number): void {
   const { frames, ring } = context;
   const ip = frames.ip[i]!;
-  if (!mayAnswerWithError(ring.view, ip, ip + frames.bytes[i]!) || !mayAsk(context, i)) return;
+  if (!mayAnswerWithError(ring.view, ip, ip + frames.bytes[i]!)) return;
+  const tooBig = type === IcmpType.DestinationUnreachable && code === UnreachableCode.FragmentationNeeded;
+  if (!mayAsk(context, i, tooBig)) return;
   const to = ring.reserve(ERROR_ROOM);
   if (to < 0) return;
   const header = linkHeader(context, i, to);
@@ -67,7 +72,7 @@ function answer6(context: Context, i: number, type: number, code: number, rest: 
   const ip = frames.ip[i]!;
   const end = ip + frames.bytes[i]!;
   if (!walkExtensions(ring.view, ip, end, walk) || !mayAnswerWithError6(ring.view, ip, end, walk)) return;
-  if (!mayAsk(context, i)) return;
+  if (!mayAsk(context, i, type === Icmpv6Type.PacketTooBig)) return;
   const to = ring.reserve(ERROR_ROOM);
   if (to < 0) return;
   const header = linkHeader(context, i, to);
@@ -75,11 +80,13 @@ function answer6(context: Context, i: number, type: number, code: number, rest: 
   context.answers.push(to, header + length);
 }
 
-function mayAsk(context: Context, i: number): boolean {
+/** Path MTU discovery is never limited, in Linux as here: without it the connection hangs. */
+function mayAsk(context: Context, i: number, tooBig: boolean): boolean {
   const { counters, limiter, settings, frames, ring } = context;
   const toGroup = ethernet.isGroupMac(ethernet.macHi(ring.view, frames.burst.at[i]!));
   if (toGroup) return false;
-  if (limiter.allows(settings, frames.client[i]!, context.now)) {
+  const each = settings[Setting.icmp_ratelimit]! >> (is4(context, i) ? 0 : ROUTED6_SHIFT);
+  if (tooBig || limiter.allows(settings, frames.client[i]!, each, context.now)) {
     counters.shard[ShardCount.Errors]!++;
     return true;
   }

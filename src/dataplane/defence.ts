@@ -14,13 +14,16 @@ export function underPressure(context: Context, mode: number): boolean {
   return live > capacity - (capacity >>> 3);
 }
 
-/** drop_packet: with the defence on, the first and then every am_droprate-th new connection is dropped. */
+/**
+ * drop_packet: with the defence on, the first and then every am_droprate-th new connection is dropped; a rate of 0 is
+ * none at all (ip_vs_todrop).
+ */
 export function dropsThis(context: Context): boolean {
   const { settings, region, index } = context;
-  if (settings[Setting.drop_packet] === 0 || !underPressure(context, settings[Setting.drop_packet]!))
-    return false;
+  const rate = settings[Setting.am_droprate]!;
+  if (rate === 0 || !underPressure(context, settings[Setting.drop_packet]!)) return false;
   const cells = region.shards[index]!.cells;
   if (--cells[ShardCell.DropCounter]! > 0) return false;
-  cells[ShardCell.DropCounter] = settings[Setting.am_droprate]!;
+  cells[ShardCell.DropCounter] = rate;
   return true;
 }

@@ -49,13 +49,15 @@ export function follow(context: Context, i: number, row: number): number {
   return Verdict.Forwarded;
 }
 
-/** Does a SYN on this connection open a new one (conn_reuse_mode, expire_nodest_conn with a quiesced server)? */
+/**
+ * Does a SYN on this connection open a new one? With expire_nodest_conn when its server is quiesced, also in
+ * conn_reuse_mode 0 (Linux 5.16: "Fix reuse connection if RS weight is 0"); else, by conn_reuse_mode, when it is over.
+ */
 function beginsAnew(context: Context, row: number, d: number): boolean {
   const { connections, region, settings } = context;
   const mode = settings[Setting.conn_reuse_mode]!;
-  if (mode === 0) return false;
   if (settings[Setting.expire_nodest_conn] !== 0 && region.destinations.weight[d] === 0) return true;
-  if (connections.parent[row] !== 0) return false;
+  if (mode === 0 || connections.parent[row] !== 0) return false;
   const state = connections.rows[(row << ROW_SHIFT) + C_STATUS]! & STATE_MASK;
   return (
     state === TcpState.TimeWait ||

@@ -4,6 +4,7 @@
  * is answered; the rest is left to the host. State and timers are not touched.
  */
 import { C_DESTINATION, FAMILY6, ROW_SHIFT } from "../table/connections.ts";
+import { Life } from "../table/destinations.ts";
 import { flowHash, foldAddress, shardOf } from "../table/hash.ts";
 import { Setting } from "../table/settings.ts";
 import * as ethernet from "../wire/ethernet.ts";
@@ -101,7 +102,7 @@ function readEmbedded6(context: Context, i: number, at: number, end: number): bo
 
 /** The error goes where its flow goes, even to a real server that was deleted. */
 function related(context: Context, i: number): Verdict {
-  const { connections, directory, frames, settings } = context;
+  const { connections, directory, frames, region, settings } = context;
   const six = (frames.flowKind[i]! & FAMILY6) !== 0;
   if ((six ? directory.services6 : directory.services4) === 0) return Verdict.NotOurs;
   const home = shardOf(frames.hash[i]!, context.shards);
@@ -115,7 +116,8 @@ function related(context: Context, i: number): Verdict {
   if (row < 0) return settings[Setting.schedule_icmp] === 0 ? Verdict.NotOurs : scheduleRelated(context, i);
   const d = connections.rows[(row << ROW_SHIFT) + C_DESTINATION]!;
   frames.destination[i] = d;
-  count(context, d, frames.bytes[i]!);
+  // A deleted real server still gets it, but the kernel counts for living ones only (ip_vs_in_stats).
+  if (region.destinations.life[d] === Life.Live) count(context, d, frames.bytes[i]!);
   return Verdict.Forwarded;
 }
 

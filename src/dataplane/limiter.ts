@@ -16,9 +16,11 @@ export class Limiter {
   readonly #clientStamp = new Float64Array(CLIENTS);
   readonly #client = new Int32Array(CLIENTS);
 
-  /** May an error go to `client` (an address or its fold) at `now`? Takes the tokens if so. */
-  allows(settings: Int32Array, client: number, now: number): boolean {
-    const each = settings[Setting.icmp_ratelimit]!;
+  /**
+   * May an error go to `client` (an address or its fold) at `now`, one in `each` ms? Takes the tokens if so. 0 is no
+   * limit for a client.
+   */
+  allows(settings: Int32Array, client: number, each: number, now: number): boolean {
     const perSecond = settings[Setting.icmp_msgs_per_sec]!;
     if (perSecond > 0 && !this.#hasToken(perSecond, settings[Setting.icmp_msgs_burst]!, now)) return false;
     if (each > 0 && !this.#clientMay(client, each, now)) return false;

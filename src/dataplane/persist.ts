@@ -102,9 +102,9 @@ function fillKey(context: Context, s: number, mark: number): void {
   for (let w = family === 6 ? 0 : 3; w < 4; w++) key[w]! &= netmask[s * 4 + w]!;
   if (mark === 0) return;
   for (let w = 4; w < 8; w++) key[w] = 0;
-  // Of a mark's template the kernel shows the address 0.0.0.<mark>.
+  // Of a mark's template the kernel shows the address 0.0.0.<mark>: the first word of its union of addresses.
   if (family === 4) key[6] = 0xffff;
-  key[7] = mark;
+  key[family === 4 ? 7 : 4] = mark;
 }
 
 function fold(at: number): number {

@@ -10,6 +10,7 @@ import { lock, unlock } from "../table/lock.ts";
 import { ServiceFlag } from "../table/services.ts";
 import { Setting } from "../table/settings.ts";
 import { checksumIsRight, Protocol } from "../wire/ipv4.ts";
+import { UDP_HEADER } from "../wire/udp.ts";
 import type { Context } from "./context.ts";
 import { dropsThis } from "./defence.ts";
 import type { ServiceEntry } from "./directory.ts";
@@ -37,6 +38,11 @@ export function schedule(context: Context, i: number): Verdict {
     if (flags === NO_FLAGS) return Verdict.Malformed;
     const opens = (flags & RST) === 0 && ((flags & SYN) !== 0 || settings[Setting.sloppy_tcp] !== 0);
     if (!opens) return Verdict.NoConnection;
+  } else if (
+    protocol === Protocol.Udp &&
+    frames.ip[i]! + frames.bytes[i]! < frames.transport[i]! + UDP_HEADER
+  ) {
+    return Verdict.Malformed;
   }
   if (isMartian(context) || !headerIsSound(context, i)) return Verdict.Malformed;
   if (dropsThis(context)) return Verdict.Defended;

@@ -12,6 +12,7 @@ import { Header, type Region, ShardCell } from "../table/region.ts";
 import { Answers } from "./answers.ts";
 import { makeClassify } from "./classify.ts";
 import type { Context } from "./context.ts";
+import { Departed } from "./departed.ts";
 import { Directory } from "./directory.ts";
 import { DropEntry } from "./drop-entry.ts";
 import { Extras } from "./extras.ts";
@@ -51,6 +52,7 @@ export class Shard {
   readonly #openTap: ((word: number) => Tap | undefined) | undefined;
   #defendAt = 0;
   readonly #dropEntry: DropEntry;
+  readonly #departed: Departed;
   readonly #passes: readonly Pass[];
   readonly #connectionDue: DueHandler;
   readonly #templateDue: DueHandler;
@@ -84,6 +86,7 @@ export class Shard {
     };
     this.context = context;
     this.#dropEntry = new DropEntry(context.seed);
+    this.#departed = new Departed(Atomics.load(region.header, Header.Departures));
     // Called one after another out of a list, the passes stay functions of their own: V8 would put all of them into
     // turn() if it could, and then run out of its budget for inlining in the midst of the last one.
     this.#passes = [
@@ -159,6 +162,7 @@ export class Shard {
     if (tick !== context.tick || context.connections.clock !== tick) {
       context.tick = tick;
       context.connections.advance(tick, this.#connectionDue);
+      this.#departed.work(context);
       if (context.index === 0) this.#advanceTemplates(tick);
     }
     if (now >= this.#defendAt) {

@@ -64,6 +64,8 @@ export const Header = {
   /** Virtual services of IPv4 and IPv6: with none of its family the kernel's hooks are gone (IPVS-FACTS 6). */
   Services4: 18,
   Services6: 19,
+  /** Counts destinations that were deleted while expire_nodest_conn was on: shards then end their connections. */
+  Departures: 20,
   /** Guards the persistence templates, lock.ts. */
   TemplateLock: 32,
   /** Three doubles: what all destinations together had counted at the last --zero of everything. */
