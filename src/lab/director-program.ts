@@ -14,6 +14,8 @@ export interface VerdictCounters {
   verdicts: Record<string, number>;
   /** Which path its rings really got: "af_packet", "af_xdp native copy". */
   ring: string;
+  /** Frames that the kernel dropped before the rings. */
+  ringDrops: number;
 }
 
 export interface DirectorProgramOptions {
@@ -23,19 +25,22 @@ export interface DirectorProgramOptions {
   schedulers?: readonly string[];
 }
 
-function get(socketPath: string, path: string): Promise<unknown> {
+/** GET, or POST when there is a body. */
+function exchange(socketPath: string, path: string, body?: unknown): Promise<string> {
+  const method = body === undefined ? "GET" : "POST";
+  const headers = { "content-type": "application/json" };
   return new Promise((resolve, reject) => {
-    const sent = request({ socketPath, path, timeout: 5_000 }, (response) => {
+    const sent = request({ socketPath, path, method, headers, timeout: 5_000 }, (response) => {
       let text = "";
       response.setEncoding("utf8").on("data", (piece: string) => (text += piece));
       response.on("end", () => {
-        if (response.statusCode === 200) resolve(JSON.parse(text));
-        else reject(new Error(`GET ${path}: ${response.statusCode} ${text}`));
+        if (response.statusCode === 200) resolve(text);
+        else reject(new Error(`${method} ${path}: ${response.statusCode} ${text}`));
       });
     });
-    sent.on("timeout", () => sent.destroy(new Error(`GET ${path}: no answer from the director`)));
+    sent.on("timeout", () => sent.destroy(new Error(`${method} ${path}: no answer from the director`)));
     sent.on("error", reject);
-    sent.end();
+    sent.end(body === undefined ? undefined : JSON.stringify(body));
   });
 }
 
@@ -73,8 +78,17 @@ export class DirectorProgram {
   }
 
   /** GET from its control socket (control/api.ts). */
-  ask(path: string): Promise<unknown> {
-    return get(this.socket, path);
+  async ask(path: string): Promise<unknown> {
+    return JSON.parse(await exchange(this.socket, path));
+  }
+
+  /** The same for what is no JSON: metrics. */
+  text(path: string): Promise<string> {
+    return exchange(this.socket, path);
+  }
+
+  async post(path: string, body: unknown): Promise<unknown> {
+    return JSON.parse(await exchange(this.socket, path, body));
   }
 
   async counters(): Promise<VerdictCounters> {

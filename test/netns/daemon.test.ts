@@ -233,7 +233,11 @@ describe("what it cannot do, it says in one sentence", () => {
       ["-i", "eth0", "--scheduler", "/nowhere.js"],
       /--scheduler \/nowhere\.js: /,
     ],
-    ["a ring that is not here", ["-i", "eth0", "--ring", "xdp!"], /ring xdp!/],
+    [
+      "AF_XDP and not a shard for each queue",
+      ["-i", "eth0", "--ring", "xdp!", "--shards", "3"],
+      /^dr-director: ring xdp!: no AF_XDP on eth0: .*shards: 1/,
+    ],
   ];
 
   test("and ends with exit code 1", async () => {

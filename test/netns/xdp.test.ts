@@ -1,0 +1,213 @@
+/** The daemon over AF_XDP: what it takes, what it leaves to its host, which mode it gets, and how it ends. */
+import { writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { describe, expect, test } from "vitest";
+import { built } from "../../src/lab/built.ts";
+import { DirectorProgram } from "../../src/lab/director-program.ts";
+import type { Lab } from "../../src/lab/lab.ts";
+import type { Program } from "../../src/lab/program.ts";
+import { realServerAddress, VIP } from "../../src/lab/topology.ts";
+import { Client, startServers } from "../../src/lab/traffic.ts";
+import { type Cluster, clusterConfig, makeCluster, RINGS } from "../helpers/cluster.ts";
+import { eventually, makeFolder, makeLab, sleep } from "../helpers/world.ts";
+
+const XDP = { ring: { kind: "xdp!" } } as const;
+const RUN = [process.execPath, built("cli/dr-director.js"), "run", "-i", "eth0", "--state", "none"];
+const story = test.skipIf(RINGS.length < 2);
+
+const link = (lab: Lab): Promise<string> => lab.in("director").sh("ip link show eth0");
+
+function dradm({ lab, director }: Cluster, ...words: string[]) {
+  return lab.run("director", [
+    process.execPath,
+    built("cli/dradm.js"),
+    "--socket",
+    director.socket,
+    ...words,
+  ]);
+}
+
+/** Somebody else's XDP program on the director's interface. */
+async function occupy(lab: Lab): Promise<Program> {
+  const source = `import { openXdpSockets } from ${JSON.stringify(built("ring/xdp-sockets.js"))};
+    openXdpSockets({ interfaceName: "eth0", modes: ["native copy"] });
+    console.log("attached");
+    setInterval(() => {}, 1000);`;
+  const file = join(makeFolder(), "other.mjs");
+  writeFileSync(file, source);
+  const other = lab.spawn("director", [process.execPath, file]);
+  await other.line(/^attached$/);
+  return other;
+}
+
+/** A TCP service of the director's own host: answers one line and closes. */
+async function hostService(lab: Lab, port: number): Promise<void> {
+  const source = `require("node:net").createServer((s) => s.end("host\\n")).listen(${port}, () => console.log("ready"))`;
+  await lab.spawn("director", [process.execPath, "-e", source]).line(/^ready$/);
+}
+
+/** What a connection from the client is told first. */
+async function call(lab: Lab, port: number): Promise<string> {
+  const source = `const s = require("node:net").connect(${port}, "${VIP}");
+    s.setTimeout(1000, () => { console.log("silence"); process.exit(); });
+    s.on("data", (d) => { process.stdout.write(d); process.exit(); });
+    s.on("error", (e) => { console.log(e.code); process.exit(); });`;
+  return (await lab.run("client", [process.execPath, "-e", source])).stdout.trim();
+}
+
+describe("the mode it really got", () => {
+  story("is told by log, counters, metrics; each step down is a warning", async () => {
+    const { director, client } = await makeCluster({ config: { ring: { kind: "xdp" } } });
+    expect(await client.request({ requests: 3 })).toMatchObject({ failed: 0 });
+    const ready = JSON.parse(await director.program.line(/"event":"ready"/)) as object;
+    expect(ready).toMatchObject({
+      ring: "af_xdp native copy",
+      msg: "forwards on eth0 by af_xdp native copy",
+    });
+    expect(await director.counters()).toMatchObject({ ring: "af_xdp native copy" });
+    const metrics = await director.text("/metrics");
+    expect(metrics).toMatch(/dr_director_build_info\{.*ring="af_xdp native copy".*\} 1/);
+    // veth has no zero copy, and that is the only thing it lacks.
+    expect(director.ringWarnings).toEqual([
+      expect.stringMatching(/^AF_XDP on eth0: no zero-copy: .*EOPNOTSUPP/),
+    ]);
+  });
+
+  story(
+    "another program on the interface: xdp takes AF_PACKET with a warning, xdp! does not start",
+    async () => {
+      const lab = await makeLab();
+      const other = await occupy(lab);
+      const refused = await lab.run("director", [
+        ...RUN,
+        "--ring",
+        "xdp!",
+        "--socket",
+        join(makeFolder(), "s"),
+      ]);
+      expect(refused.code).toBe(1);
+      expect(refused.stderr.trim().split("\n").at(-1)).toMatch(
+        /^dr-director: ring xdp!: no AF_XDP on eth0: .*another program is attached there already/,
+      );
+      await startServers(lab);
+      const config = clusterConfig({ config: { ring: { kind: "xdp" } } });
+      const director = await DirectorProgram.start(lab, config, { folder: makeFolder() });
+      expect(director.ringWarnings).toEqual([
+        expect.stringMatching(/uses AF_PACKET: .*another program is attached/),
+      ]);
+      expect(await director.counters()).toMatchObject({ ring: "af_packet" });
+      const client = await Client.start(lab);
+      expect(await client.request({ requests: 6 })).toMatchObject({ failed: 0 });
+      expect(other.running).toBe(true);
+      expect(await link(lab)).toContain("xdp");
+    },
+  );
+});
+
+describe("what it does not take", () => {
+  story("is the host's own: other ports of a VIP that the host has, its ping, ARP", async () => {
+    // With the silence off it is the program alone that keeps the host from answering for the services.
+    const config = { ...XDP, silence: "off" } as const;
+    const { lab, client } = await makeCluster({ lab: { vipOnHost: true }, config });
+    await hostService(lab, 2222);
+    expect(await call(lab, 2222)).toBe("host");
+    expect(await client.request({ requests: 6 })).toMatchObject({ failed: 0 });
+    expect(await lab.in("client").sh(`ping -c2 -i0.2 -W1 ${VIP}`)).toContain(" 0% packet loss");
+    expect(await lab.in("director").sh("ping -c1 -W1 10.0.0.11")).toContain(" 0% packet loss");
+  });
+
+  story("ping of a VIP that only the director has is answered by it, as long as it is active", async () => {
+    const cluster = await makeCluster({ config: XDP });
+    const { lab, director } = cluster;
+    const ping = () => lab.run("client", ["ping", "-c1", "-W1", VIP]);
+    expect((await ping()).code).toBe(0);
+    expect((await director.counters()).verdicts.Answered).toBe(1);
+    expect(await director.post("/v1/vips", { address: VIP, active: false })).toEqual({ ok: true });
+    await ping();
+    expect((await director.counters()).verdicts.Answered).toBe(1);
+  });
+
+  story("follows the services: one that comes is taken, one that goes is the host's again", async () => {
+    const cluster = await makeCluster({ lab: { vipOnHost: true }, config: XDP });
+    const { lab, client } = cluster;
+    await hostService(lab, 8001);
+    expect(await call(lab, 8001)).toBe("host");
+    await dradm(cluster, "-A", "-t", `${VIP}:8001`, "-s", "rr");
+    await dradm(cluster, "-a", "-t", `${VIP}:8001`, "-r", realServerAddress(0), "-g");
+    expect(await client.request({ requests: 3, port: 8001 })).toMatchObject({
+      answers: { rs1: 3 },
+      failed: 0,
+    });
+    expect(await dradm(cluster, "-D", "-t", `${VIP}:8001`)).toMatchObject({ code: 0 });
+    expect(await call(lab, 8001)).toBe("host");
+  });
+});
+
+describe("the end", () => {
+  story("SIGTERM and kill -9 leave no program on the interface; the next start goes on", async () => {
+    const lab = await makeLab();
+    const folder = makeFolder();
+    await startServers(lab);
+    const client = await Client.start(lab);
+    const config = clusterConfig({ config: XDP });
+    const first = await DirectorProgram.start(lab, config, { folder });
+    expect(await link(lab)).toContain("xdp");
+    const long = client.request({ requests: 40, keepAlive: true, pause: 50, timeout: 4_000 });
+    await sleep(500);
+    first.program.signal("SIGKILL");
+    await first.program.ended;
+    await eventually("the program is gone", async () => !(await link(lab)).includes("xdp") || undefined);
+    const second = await DirectorProgram.start(lab, config, { folder });
+    const { failed, answers } = await long;
+    expect([failed, Object.keys(answers).length]).toEqual([0, 1]);
+    expect(await second.stop()).toBe(0);
+    expect(await link(lab)).not.toContain("xdp");
+  });
+
+  story(
+    "a shard that dies in the middle of a transfer is started again, and the transfer goes on",
+    async () => {
+      const lab = await makeLab();
+      await startServers(lab);
+      const client = await Client.start(lab);
+      const { module, kill } = brittle();
+      const config = clusterConfig({ scheduler: "brittle", config: XDP });
+      const director = await DirectorProgram.start(lab, config, {
+        folder: makeFolder(),
+        schedulers: [module],
+      });
+      const long = client.request({ requests: 60, keepAlive: true, pause: 20, path: "/bytes/200000" });
+      await sleep(300);
+      kill();
+      director.reload({
+        ...config,
+        services: config.services!.map((service) => ({ ...service, persistence: 60 })),
+      });
+      await director.program.line(/shard 0 died .* started again/);
+      expect(await long).toMatchObject({ failed: 0 });
+      expect(await client.request({ requests: 20 })).toMatchObject({ failed: 0 });
+      const { received, verdicts, ringDrops } = await director.counters();
+      expect(Object.values(verdicts).reduce((sum, count) => sum + count, 0)).toBe(received);
+      expect(ringDrops).toBe(0);
+    },
+  );
+});
+
+/** A scheduler that ends its thread, once, when asked to: outside the places where a scheduler's faults are caught. */
+function brittle(): { module: string; kill: () => void } {
+  const flag = join(makeFolder(), "die");
+  const module = join(makeFolder(), "brittle.mjs");
+  writeFileSync(
+    module,
+    `import { existsSync, unlinkSync } from "node:fs";
+     export const brittle = {
+       name: "brittle",
+       get prepare() {
+         if (existsSync(${JSON.stringify(flag)})) { unlinkSync(${JSON.stringify(flag)}); process.exit(3); }
+         return (service) => service.count;
+       },
+       schedule: (service) => (service.count === 0 ? -1 : service.members[0]),
+     };`,
+  );
+  return { module, kill: () => writeFileSync(flag, "") };
+}
