@@ -33,6 +33,7 @@ function headerTable(header: HeaderDescription, went: HeaderDescription | undefi
   const table = h(
     "table",
     { class: "fields" },
+    h("colgroup", {}, h("col", { class: "col-field" }), h("col", { class: "col-value" }), h("col")),
     h(
       "thead",
       { class: "hidden" },
@@ -87,17 +88,11 @@ function row(field: Field, other: string | undefined): HTMLElement {
   );
 }
 
-/** The page's own sentence on a field, where there is one, and what its value says. */
+/** The page's own sentence on a field, where it has one, with what the value says in it; else just the latter. */
 function meaningOf(field: Field): string {
-  const say = tOr(`say.${field.key}`, "");
-  const value = tOr(
-    `mean.${field.meaning}`,
-    currentLanguage() === "en" || !/[a-z]{3}/.test(field.meaning) ? field.meaning : "",
-  );
-  if (say === "") return value;
-  if (value === "" || field.key === "ipv4.ttl" || field.key === "ipv4.totalLength") return say;
-  const stop = currentLanguage() === "zh" ? "。" : ". ";
-  return `${value.charAt(0).toUpperCase()}${value.slice(1)}${stop}${say}`;
+  const plain = currentLanguage() === "en" || !/[a-z]{3}/.test(field.meaning);
+  const meaning = tOr(`mean.${field.meaning}`, plain ? field.meaning : "");
+  return tOr(`say.${field.key}`, meaning, { meaning });
 }
 
 function mark(bytes: HTMLElement, view: HTMLElement, target: HTMLElement | undefined): void {

@@ -23,6 +23,7 @@ export class FrameList {
   #frames: Frame[] = [];
   #shown: Frame[] = [];
   #picked: Frame | undefined;
+  #rows = new Map<number, HTMLElement>();
   #newer = 0;
   #held = false;
   #dirty = false;
@@ -39,6 +40,8 @@ export class FrameList {
   words(): void {
     this.#list.setAttribute("aria-label", t("frames.list"));
     setText(this.#empty, t("frames.none"));
+    this.#rows.clear();
+    this.#list.replaceChildren();
     this.#draw();
   }
 
@@ -91,15 +94,24 @@ export class FrameList {
       this.#follow,
       this.#newer === 0 ? t("frames.follow") : t("frames.follow.newer", { count: n(this.#newer) }),
     );
-    const focused = (document.activeElement as HTMLElement | null)?.dataset.frame;
-    this.#list.replaceChildren(...this.#shown.map((frame) => this.#row(frame)));
-    if (focused === undefined) return;
-    this.#list.querySelector<HTMLElement>(`[data-frame="${focused}"]`)?.focus({ preventScroll: true });
+    this.#place();
+  }
+
+  /** Rows that are there already stay where they are, so that focus and pointer keep what they are on. */
+  #place(): void {
+    const rows = new Map<number, HTMLElement>();
+    this.#shown.forEach((frame, i) => {
+      const row = this.#rows.get(frame.id) ?? this.#row(frame);
+      rows.set(frame.id, row);
+      row.firstElementChild!.setAttribute("aria-pressed", String(frame.id === this.#picked?.id));
+      if (this.#list.children[i] !== row) this.#list.insertBefore(row, this.#list.children[i] ?? null);
+    });
+    while (this.#list.children.length > this.#shown.length) this.#list.lastElementChild!.remove();
+    this.#rows = rows;
   }
 
   #row(frame: Frame): HTMLElement {
     const { what, client, data } = factsOf(frame);
-    const picked = frame.id === this.#picked?.id;
     const choose = (): void => {
       this.pick(frame, true);
       this.onPick(frame);
@@ -111,7 +123,6 @@ export class FrameList {
         type: "button",
         class: `frame-row frame-${frame.kind} ${serverClass(frame.server === undefined ? -1 : this.#indexOf(frame.server))}`,
         "data-frame": frame.id,
-        "aria-pressed": picked ? "true" : "false",
         onclick: choose,
       },
       h("span", { class: "frame-time" }, (frame.time / 1000).toFixed(2)),

@@ -11,8 +11,8 @@ type What = "connections" | "frames";
 const SAMPLE_MS = 500;
 const SAMPLES = 120;
 /** A rate is drawn as the mean of so many samples: single connections would be needles. */
-const SMOOTH = 8;
-const HEIGHT = 210;
+const SMOOTH = 16;
+const HEIGHT = 264;
 const LINES: readonly (number[] | undefined)[] = [undefined, [7, 4], [2, 3], [10, 3, 2, 3]];
 
 export class Rates {
@@ -95,9 +95,10 @@ export class Rates {
       return counts.slice(first).map((count, k) => {
         const i = k + first;
         const back = Math.max(0, i - SMOOTH);
-        const seconds = times[i]! - times[back]!;
+        // Before the first sample nothing is known: it counts as silence rather than as a great rate.
+        const seconds = Math.max(times[i]! - times[back]!, (SMOOTH * SAMPLE_MS) / 1000);
         // --zero and a restart bring a counter back to 0: no rate, not a negative one.
-        return seconds <= 0 ? 0 : Math.max(0, (count - counts[back]!) / seconds);
+        return Math.max(0, (count - counts[back]!) / seconds);
       });
     });
     return [times.slice(first), ...rates] as uPlot.AlignedData;

@@ -39,6 +39,7 @@ export class Transport {
 
   /** Draws what this source can do. */
   draw({ powers, kind, label }: Source): void {
+    this.#host.role = "group";
     this.#host.setAttribute("aria-label", t("transport.label"));
     this.#play = h("button", { type: "button", class: "primary", id: "play", onclick: () => this.toggle() });
     const step = h(

@@ -10,12 +10,15 @@ export interface Names {
 }
 
 export function whyView(told: Explanation, names: Names): HTMLElement {
+  const connection = step("why.connection", connectionText(told, names));
+  const known = told.connection.what === "found";
   const steps = [
     step("why.read", readText(told)),
-    step("why.connection", connectionText(told, names)),
+    known && connection,
     told.flow !== null && step("why.service", serviceText(told)),
     told.template !== null && step("why.template", templateText(told, names)),
     told.flow !== null && schedulerStep(told, names),
+    !known && connection,
     told.neighbour !== null && step("why.neighbour", neighbourText(told)),
     step("why.verdict", `${told.verdict.name}: ${t(`verdict.${told.verdict.name}`)}`),
   ];
@@ -103,7 +106,9 @@ function howText({ scheduler, memory, buckets }: SchedulingTold, names: Names): 
       home?.server === null || home === undefined ? "–" : names.nameOf(home.server.replace(/:\d+$/, "")),
   };
   const hashed = scheduler === "sh" || scheduler === "mh" || scheduler === "dh";
-  return hashed && home === undefined ? "" : tOr(`how.${scheduler}`, "", values);
+  if (hashed && home === undefined) return "";
+  const same = scheduler === "wrr" && values.before === values.after;
+  return tOr(same ? "how.wrr.same" : `how.${scheduler}`, "", values);
 }
 
 const LOADS: Readonly<Record<string, (member: MemberTold) => number>> = {
