@@ -17,14 +17,18 @@ export async function runClient(main: () => Promise<number | undefined>): Promis
   try {
     process.exitCode = (await main()) ?? 0;
   } catch (error) {
-    process.stderr.write(`dr-director: ${messageOf(error)}\n`);
+    const bare = error instanceof Error && error.name === "ConfigRefused";
+    process.stderr.write(`${bare ? "" : "dr-director: "}${messageOf(error)}\n`);
     process.exitCode = EXIT_FAILED;
   }
 }
 
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const expected = error instanceof DirectorUnreachable || error.name === "ApiError" || "code" in error;
+  const expected =
+    error instanceof DirectorUnreachable ||
+    ["ApiError", "ConfigRefused"].includes(error.name) ||
+    "code" in error;
   return expected ? error.message : (error.stack ?? error.message);
 }
 
