@@ -3,16 +3,18 @@ import { createApi } from "../control/api.ts";
 import { refusalText } from "../control/apply.ts";
 import { addCapture } from "../control/capture-api.ts";
 import { CaptureRequestError } from "../control/capture-stream.ts";
-import { ConfigError } from "../control/config.ts";
+import { type Config, ConfigError } from "../control/config.ts";
 import { DEFAULT_SOCKET, listen, SocketError } from "../control/control-socket.ts";
 import type { DirectorCounters } from "../control/counters.ts";
 import { Director, DirectorError } from "../control/director.ts";
 import { parseListenAddress } from "../control/listen-address.ts";
 import { MachineError } from "../control/machine.ts";
 import type { Page } from "../control/openapi.ts";
+import { Predecessor, TakeoverError, takeoverPath } from "../control/predecessor.ts";
 import { StateError } from "../control/region-file.ts";
 import { SchedulerModuleError } from "../control/scheduler-modules.ts";
 import { SilenceError } from "../control/silence.ts";
+import { SuccessionDoor } from "../control/succession.ts";
 import { MetricsServerError, serveMetrics } from "../observe/http.ts";
 import { Metrics } from "../observe/metrics.ts";
 import { KernelRates } from "../observe/rates.ts";
@@ -29,7 +31,7 @@ import { version } from "./version.ts";
 export async function runDaemon(flags: RunFlags): Promise<number> {
   const signals = new Signals();
   let director: Director;
-  let closeApi: () => Promise<void>;
+  let doors: Doors;
   let logger: Logger;
   try {
     const config = await readConfig(flags);
@@ -37,8 +39,10 @@ export async function runDaemon(flags: RunFlags): Promise<number> {
     logger = createLogger(config.log);
     const listener = logEvent.bind(undefined, logger);
     const rates = (region: Region) => new KernelRates(region);
-    director = await Director.start(config, { schedulers: schedulerPaths(flags), rules, listener, rates });
-    closeApi = await openApi(director, logger, flags);
+    const predecessor = flags.takeover === true ? await findPredecessor(config, logger) : {};
+    const schedulers = schedulerPaths(flags);
+    director = await Director.start(config, { schedulers, rules, listener, rates, ...predecessor });
+    doors = await openDoors(director, logger, flags);
   } catch (error) {
     process.stderr.write(`${explain(error)}\n`);
     return 1;
@@ -55,10 +59,16 @@ export async function runDaemon(flags: RunFlags): Promise<number> {
     manager.reloaded(`forwards on ${name}`);
   });
   signals.on("SIGUSR1", () => showCounters(director, logger));
-  const signal = await signals.end;
-  manager.stopping();
-  logger.info({ event: "stopping", signal }, `${signal}: stopping`);
-  await Promise.allSettled([closeApi(), director.stop()]);
+  const end = await Promise.race([signals.end, doors.handedOver]);
+  if (typeof end === "number") {
+    logger.info({ event: "handed-over", successor: end }, `process ${end} has taken over`);
+    await new Promise((resolve) => setTimeout(resolve, FAREWELL_MS));
+  } else {
+    manager.stopping();
+    logger.info({ event: "stopping", signal: end }, `${end}: stopping`);
+    await Promise.race([doors.idle(), new Promise((resolve) => setTimeout(resolve, PATIENCE_MS))]);
+  }
+  await Promise.allSettled([doors.close(), director.stop()]);
   logger.info({ event: "stopped" }, "stopped");
   return 0;
 }
@@ -75,22 +85,53 @@ function wellness(director: Director): () => boolean {
   return () => native().monotonic() - hung > HUNG_NEWS_MS;
 }
 
-/** Control socket and metrics; returns what closes both. Stops the director when one of them cannot be had. */
-async function openApi(director: Director, logger: Logger, flags: RunFlags): Promise<() => Promise<void>> {
+/** What waits for an answer on the control socket while another takes over gets it within this time, ms. */
+const FAREWELL_MS = 100;
+/** A takeover that has begun may end within this time before we stop, ms. */
+const PATIENCE_MS = 500;
+
+/** The running director to take over from, if there is one. */
+async function findPredecessor(
+  { socket = DEFAULT_SOCKET }: Config,
+  logger: Logger,
+): Promise<{ predecessor?: Predecessor }> {
+  const predecessor = await Predecessor.find(socket);
+  if (predecessor !== undefined) return { predecessor };
+  logger.info({ event: "nobody" }, `nobody to take over from at ${socket}: starts by itself`);
+  return {};
+}
+
+interface Doors {
+  /** Resolves with the process id of who has taken over. */
+  readonly handedOver: Promise<number>;
+  /** Resolves when nobody is in the middle of taking over. */
+  idle(): Promise<void>;
+  close(): Promise<void>;
+}
+
+/**
+ * Control socket, metrics and the door for a successor. Whom we took over from goes once commands are heard here, and
+ * leaves the metrics' port to us. Stops the director when one of them cannot be had.
+ */
+async function openDoors(director: Director, logger: Logger, flags: RunFlags): Promise<Doors> {
   const { socket = DEFAULT_SOCKET, group, metrics: asked } = director.config;
   const metrics = new Metrics(director, { version: version(), ring: director.ring, node: process.version });
-  const doors: (() => Promise<void>)[] = [];
-  const close = async () => void (await Promise.allSettled(doors.map((shut) => shut())));
+  const doors: (() => unknown)[] = [];
+  const close = async () => void (await Promise.allSettled(doors.map(async (shut) => shut())));
   try {
-    if (asked !== undefined) doors.push(await openMetrics(metrics, asked, logger));
     const capture = await openDaemonCapture(director, flags, logger);
     doors.push(() => capture.close());
     const api = createApi(director, [metricsPage(metrics)]);
     const { region, config } = director;
     const interfaceName = config.interface ?? "";
     addCapture(api, { region, taps: capture.taps, interfaceName, version: version() });
-    doors.push(await listen(api, socket, group));
-    return close;
+    doors.push(await listen(api, socket, group, director.hasPredecessor));
+    await director.dismissPredecessor();
+    if (asked !== undefined) doors.push(await openMetrics(metrics, asked, logger));
+    const door = new SuccessionDoor(director, takeoverPath(socket));
+    doors.push(() => door.close());
+    const idle = () => door.idle;
+    return { handedOver: door.handedOver, idle, close };
   } catch (error) {
     await Promise.all([close(), director.stop()]);
     throw error;
@@ -114,6 +155,7 @@ function metricsPage(metrics: Metrics): Page {
 async function reloadConfig(director: Director, logger: Logger, flags: RunFlags): Promise<void> {
   try {
     const config = await readConfig(flags);
+    await director.steady;
     logger.level = config.log;
     for (const refused of director.reload(config)) logger.error({ event: "refused" }, refusalText(refused));
   } catch (error) {
@@ -147,6 +189,7 @@ function explain(error: unknown): string {
     DirectorError,
     MetricsServerError,
     CaptureRequestError,
+    TakeoverError,
   ].some((type) => error instanceof type);
   const message = error instanceof Error ? error.message : String(error);
   if (known || isNativeError(error) || message.includes("is not built")) return `dr-director: ${message}`;

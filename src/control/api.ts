@@ -39,10 +39,11 @@ const STATUS: Readonly<Record<CommandErrorCode, number>> = {
 /** The API over a director, not yet listening; `pages` are served besides its own routes. */
 export function createApi(director: Director, pages: readonly Page[] = []): FastifyInstance {
   const api = fastify({ bodyLimit: BODY_LIMIT, forceCloseConnections: true });
+  // While somebody takes over nothing is carried out; afterwards it is the other's to do.
+  api.addHook("preHandler", async () => director.steady);
   addCommands(api, director);
   addConfig(api, director);
   api.get("/v1/counters", () => director.counters());
-  api.get("/v1/config", () => director.config);
   api.get("/v1/neighbours", () => director.neighbours());
   api.get("/v1/vips", () => director.vips());
   api.get("/v1/services", (_, reply) => rowsOf(director, { kind: "save", numeric: true }, reply));
@@ -55,7 +56,7 @@ export function createApi(director: Director, pages: readonly Page[] = []): Fast
   api.get("/v1/openapi.json", () => openApiDocument(pages));
   api.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
     const status = error.statusCode ?? 500;
-    const code = status < 500 ? "EINVAL" : "EIO";
+    const code = status < 500 ? "EINVAL" : status === 503 ? "EAGAIN" : "EIO";
     return reply.code(status).send({ error: { code, message: error.message } });
   });
   return api;

@@ -18,6 +18,8 @@ export interface ArpSocketOptions {
   readonly source: (target: number) => number;
   /** `toUs`: sent to our MAC alone. */
   readonly heard: (packet: ArpPacket, toUs: boolean) => void;
+  /** A socket of another process to go on with. */
+  readonly inherited?: number;
   /** The interface refused a frame; it may be down. */
   readonly failed?: (error: Error) => void;
 }
@@ -26,15 +28,29 @@ export class ArpSocket {
   mac: Mac;
   readonly #options: ArpSocketOptions;
   readonly #fd: number;
-  readonly #watch: Watch;
+  #watch: Watch | undefined;
   readonly #out = new DataView(new ArrayBuffer(ARP_FRAME));
   readonly #in = new DataView(new ArrayBuffer(2048));
 
   constructor(options: ArpSocketOptions) {
     this.#options = options;
     this.mac = options.mac;
-    this.#fd = openFrameSocket(options.interfaceIndex, EtherType.Arp);
-    this.#watch = new Watch(this.#fd, () => this.#read());
+    this.#fd = options.inherited ?? openFrameSocket(options.interfaceIndex, EtherType.Arp);
+    this.listen();
+  }
+
+  get fd(): number {
+    return this.#fd;
+  }
+
+  listen(): void {
+    this.#watch ??= new Watch(this.#fd, () => this.#read());
+  }
+
+  /** Leaves what comes in where it is, until `listen`. */
+  rest(): void {
+    this.#watch?.end();
+    this.#watch = undefined;
   }
 
   ask(target: number, to?: Mac): void {
@@ -52,7 +68,7 @@ export class ArpSocket {
   }
 
   close(): void {
-    this.#watch.end();
+    this.rest();
     native().close(this.#fd);
   }
 

@@ -122,8 +122,7 @@ export class CaptureStream implements TapSubscriber {
       interface: 0,
       seconds,
       nanoseconds,
-      // Another subscriber may have asked for more of each frame.
-      bytes: record.bytes.subarray(0, this.filter.snap),
+      bytes: record.bytes,
       originalLength: record.length,
       comments: [this.#comment(record, shard)],
       direction: received ? "inbound" : "outbound",

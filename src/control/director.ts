@@ -3,6 +3,7 @@
  * frame is answered twice or lost, and takes everything away again.
  */
 import { native } from "../ring/native.ts";
+import { TICK } from "../table/connections.ts";
 import { Header, type Region } from "../table/region.ts";
 import type { CbpfInstruction } from "../wire/cbpf.ts";
 import { carryOut, planConfig, type Refused, refusalText } from "./apply.ts";
@@ -23,9 +24,13 @@ import {
   type Stats,
 } from "./model.ts";
 import type { NeighbourListing } from "./neighbours.ts";
+import { type Offer, offerMisfit, vipsAsTheyAre } from "./offer.ts";
+import { type Predecessor, TakeoverError } from "./predecessor.ts";
+import { recoverRegion, settleRegion } from "./recover.ts";
 import { servicesDigest, writeConfig } from "./region-config.ts";
-import { DEFAULT_STATE, type OpenRegion, openState } from "./region-file.ts";
+import { DEFAULT_STATE, inheritState, type OpenRegion, openState, own } from "./region-file.ts";
 import { loadSchedulers } from "./scheduler-modules.ts";
+import type { Incumbent } from "./succession.ts";
 import { Surroundings } from "./surroundings.ts";
 import { ringFilter } from "./traffic.ts";
 import type { VipListing } from "./vip.ts";
@@ -37,6 +42,8 @@ export interface DirectorOptions {
   readonly rules?: readonly DirectorCommand[];
   /** Hears everything from the first moment on. */
   readonly listener?: DirectorListener;
+  /** A running director to take over from, instead of beginning with the state file and sockets of our own. */
+  readonly predecessor?: Predecessor;
   /** What makes rates of the counters (observe/rates.ts); ticked from then on. */
   readonly rates?: (region: Region) => RateSource;
 }
@@ -45,20 +52,39 @@ export class DirectorError extends Error {
   override readonly name = "DirectorError";
 }
 
+/** Another process has taken over while a command waited: it was not carried out, and the other may be asked. */
+export class HandedOverError extends Error {
+  override readonly name = "HandedOverError";
+  readonly statusCode = 503;
+}
+
 const TEND_MS = 100;
 const LOOK_MS = 1_000;
 
 /** Commands after which filter and silence may have to follow. */
 const TRAFFIC: readonly DirectorCommand["kind"][] = ["addService", "deleteService", "clear", "addServer"];
 
-export class Director implements CommandExecutor {
-  readonly events = new Events();
+/** What the forwarding asks of a director. */
+interface ForForwarding {
+  filter(): CbpfInstruction[];
+  kicked(): void;
+}
+
+/** What a director begins with: opened anew, or another's. */
+interface Ground {
+  readonly events: Events;
+  readonly state: OpenRegion;
+  readonly arp?: number;
+  readonly forwarding?: Forwarding;
+}
+
+export class Director implements CommandExecutor, Incumbent {
+  readonly events: Events;
   #config: Config;
   readonly #link: Link;
-  readonly #schedulers: readonly string[];
   readonly #host = new HostAddresses();
   readonly #state: OpenRegion;
-  readonly #commands: Commands;
+  #commands: Commands;
   readonly #rates: RateSource | undefined;
   readonly #surroundings: Surroundings;
   readonly #forwarding: Forwarding;
@@ -66,61 +92,224 @@ export class Director implements CommandExecutor {
   #stale = false;
   #lastLook = 0;
   #stopping: Promise<void> | undefined;
+  /** Of whom we have our sockets, until it has been dismissed. */
+  #predecessor: Predecessor | undefined;
+  #handedOver = false;
+  /** Resolves when nobody is about to take over; rejects when somebody has. */
+  #steady: Promise<void> = Promise.resolve();
+  #steadyAgain: (outcome: "ours" | "gone") => void = () => {};
 
-  private constructor(config: Config, link: Link, options: DirectorOptions) {
+  private constructor(config: Config, link: Link, options: DirectorOptions, ground: Ground) {
+    const { events, state } = ground;
+    this.events = events;
     this.#config = config;
     this.#link = link;
-    this.#schedulers = options.schedulers ?? [];
-    if (options.listener !== undefined) this.events.on(options.listener);
-    const now = native().monotonic();
-    const state = openState(config.state ?? DEFAULT_STATE, { shards: config.shards, ...config.sizes }, now);
     this.#state = state;
     for (const warning of state.warnings) this.events.tell("warn", "state", warning);
-    const { events } = this;
     try {
-      const rates = options.rates?.(state.region);
-      this.#rates = rates;
-      this.#commands = new Commands(state.region, {
-        now: () => native().monotonic(),
-        ...(rates === undefined ? {} : { rates }),
-        addresses: this.#host,
-        relax: () => native().yieldCpu(),
+      this.#rates = options.rates?.(state.region);
+      this.#commands = this.#attach();
+      this.#surroundings = new Surroundings({
+        region: state.region,
+        link,
+        host: this.#host,
+        events,
+        wake: () => this.#forwarding.wake(),
+        ...(ground.arp === undefined ? {} : { arp: ground.arp }),
       });
-      const wake = () => this.#forwarding.wake();
-      this.#surroundings = new Surroundings({ region: state.region, link, host: this.#host, events, wake });
     } catch (error) {
       state.close();
       throw error;
     }
-    this.#forwarding = new Forwarding({
+    this.#forwarding =
+      ground.forwarding ?? Director.#lay(config, link, options, ground, () => this.#forForwarding);
+  }
+
+  readonly #forForwarding: ForForwarding = {
+    filter: () => ringFilter(this.region, this.#surroundings.vipAddresses, this.#host.on(this.#link.name)),
+    kicked: () => this.#surroundings.neighbours.tend(native().monotonic()),
+  };
+
+  static #lay(
+    config: Config,
+    link: Link,
+    options: DirectorOptions,
+    { state, events }: Ground,
+    director: () => ForForwarding | undefined,
+  ): Forwarding {
+    return new Forwarding({
       state,
       config,
       interfaceName: link.name,
-      schedulers: this.#schedulers,
+      schedulers: options.schedulers ?? [],
       events,
-      filter: () => this.#filter(),
-      kicked: () => this.#surroundings.neighbours.tend(native().monotonic()),
+      filter: () => director()?.filter() ?? [],
+      kicked: () => director()?.kicked(),
+    });
+  }
+
+  /** The executor over the region as it is now. */
+  #attach(): Commands {
+    const rates = this.#rates;
+    return new Commands(this.#state.region, {
+      now: () => native().monotonic(),
+      ...(rates === undefined ? {} : { rates }),
+      addresses: this.#host,
+      relax: () => native().yieldCpu(),
     });
   }
 
   /** Starts a director; resolves when it forwards. Throws, with nothing left behind, when it cannot. */
   static async start(config: Config, options: DirectorOptions = {}): Promise<Director> {
-    if (config.interface === undefined) {
-      throw new MachineError("no interface given: --interface, or `interface` in the config");
+    const { predecessor } = options;
+    try {
+      if (config.interface === undefined) {
+        throw new MachineError("no interface given: --interface, or `interface` in the config");
+      }
+      checkCapabilities();
+      const link = readLink(config.interface);
+      await loadSchedulers(options.schedulers ?? []);
+      const events = new Events();
+      if (options.listener !== undefined) events.on(options.listener);
+      return predecessor === undefined
+        ? await Director.#begin(config, link, options, events)
+        : await Director.#takeOver(config, link, options, events, predecessor);
+    } catch (error) {
+      predecessor?.close();
+      throw error;
     }
-    checkCapabilities();
-    const link = readLink(config.interface);
-    await loadSchedulers(options.schedulers ?? []);
-    const director = new Director(config, link, options);
+  }
+
+  static async #begin(
+    config: Config,
+    link: Link,
+    options: DirectorOptions,
+    events: Events,
+  ): Promise<Director> {
+    const sizes = { shards: config.shards, ...config.sizes };
+    const state = openState(config.state ?? DEFAULT_STATE, sizes, native().monotonic());
+    const director = new Director(config, link, options, { events, state });
     try {
       director.#fill(options.rules ?? []);
       await director.#forwarding.open();
-      director.#begin();
+      director.#stand();
       return director;
     } catch (error) {
       await director.stop();
       throw error;
     }
+  }
+
+  /**
+   * Goes on with everything that a running director has open. Its shards rest only once ours are ready, and for as
+   * long as it takes to say so; frames wait in the rings meanwhile.
+   */
+  static async #takeOver(
+    config: Config,
+    link: Link,
+    options: DirectorOptions,
+    events: Events,
+    predecessor: Predecessor,
+  ): Promise<Director> {
+    const { offer } = predecessor;
+    const misfit = offerMisfit(offer, config, link);
+    if (misfit !== undefined) throw new TakeoverError(misfit);
+    const state = inheritState(offer.state, offer.stateBytes);
+    let director: Director | undefined;
+    let moved: ForForwarding | undefined;
+    const forwarding = Director.#lay(config, link, options, { state, events }, () => moved);
+    try {
+      await forwarding.inherit(offer);
+      if ((await predecessor.rest()) === "rested") settleRegion(state.region);
+      else recoverRegion(state.region, Math.floor(native().monotonic() / TICK) | 0);
+      own(state.region);
+      await forwarding.start();
+      director = new Director({ ...config, vips: vipsAsTheyAre(config.vips, offer) }, link, options, {
+        events,
+        state,
+        forwarding,
+        arp: offer.arp,
+      });
+      director.#predecessor = predecessor;
+      moved = director.#forForwarding;
+      director.#moveIn(options.rules ?? []);
+      return director;
+    } catch (error) {
+      await (director?.stop() ?? forwarding.letGo().then(() => state.letGo()));
+      throw error;
+    }
+  }
+
+  /** Is there one that we took over from and that would go on if we failed? */
+  get hasPredecessor(): boolean {
+    return this.#predecessor !== undefined;
+  }
+
+  /** The director that we took over from goes; resolves when it has gone. */
+  async dismissPredecessor(): Promise<void> {
+    const predecessor = this.#predecessor;
+    this.#predecessor = undefined;
+    await predecessor?.dismiss();
+  }
+
+  /** What a successor needs to go on where we are. */
+  offer(): Offer {
+    const { region, fd, bytes } = this.#state;
+    return {
+      pid: process.pid,
+      interface: this.#link.name,
+      interfaceIndex: this.#link.index,
+      sizes: region.sizes,
+      state: fd,
+      stateBytes: bytes,
+      arp: this.#surroundings.arp,
+      ...this.#forwarding.inheritance,
+      vips: this.vips().map(({ address, active }) => ({ address, active })),
+    };
+  }
+
+  /** Resolves when commands may be carried out; rejects when another process has taken over. */
+  get steady(): Promise<void> {
+    return this.#steady;
+  }
+
+  async rest(): Promise<void> {
+    this.settle();
+    this.#steady = new Promise((resolve, reject) => {
+      const gone = new HandedOverError("another process has just taken over: ask again");
+      this.#steadyAgain = (outcome) => (outcome === "ours" ? resolve() : reject(gone));
+    });
+    this.#steady.catch(() => {}); // nobody may be waiting
+    clearInterval(this.#timer);
+    this.#surroundings.rest();
+    try {
+      await this.#forwarding.rest();
+    } catch (error) {
+      this.#goOn();
+      throw error;
+    }
+  }
+
+  async goOn(): Promise<void> {
+    // Whoever tried to take over may have ended anywhere.
+    recoverRegion(this.region, Math.floor(native().monotonic() / TICK) | 0);
+    own(this.region);
+    this.#commands = this.#attach();
+    await this.#forwarding.start();
+    this.#forwarding.follow();
+    this.#goOn();
+  }
+
+  #goOn(): void {
+    this.#surroundings.listen();
+    this.#timer = setInterval(() => this.#tend(), TEND_MS);
+    this.#steadyAgain("ours");
+  }
+
+  async letGo(): Promise<void> {
+    this.#handedOver = true;
+    await this.stop();
+    this.#steadyAgain("gone");
   }
 
   /** Carries out one command, whole or not at all. Rings and silence follow by the end of this turn, or at `settle`. */
@@ -222,28 +411,46 @@ export class Director implements CommandExecutor {
 
   async #takeAway(): Promise<void> {
     clearInterval(this.#timer);
-    await this.#forwarding.close();
+    // What another process works with, or will again when we give up, stays.
+    const shared = this.#handedOver || this.#predecessor !== undefined;
+    await (shared ? this.#forwarding.letGo() : this.#forwarding.close());
     this.#surroundings.close();
-    this.#state.close();
+    if (shared) this.#state.letGo();
+    else this.#state.close();
+    this.#predecessor?.close();
+  }
+
+  /** Brings the tables to what config and rules say, while the shards work on them already. */
+  #moveIn(rules: readonly DirectorCommand[]): void {
+    this.#tellRestored(`took over from process ${this.#predecessor!.offer.pid}`);
+    for (const refused of this.#adjust(rules)) this.events.tell("error", "refused", refusalText(refused));
+    this.#forwarding.follow();
+    this.#stand();
+  }
+
+  #tellRestored(message: string): void {
+    const { services, shards } = this.region;
+    this.events.tell("info", "restored", message, {
+      services: services.live.reduce((sum, live) => sum + live, 0),
+      connections: shards.reduce((sum, shard) => sum + shard.connections.live, 0),
+    });
   }
 
   /** Brings the tables to what config and rules say, before any frame is taken. */
   #fill(rules: readonly DirectorCommand[]): void {
+    if (this.#state.restored) this.#tellRestored("goes on with the state of the director before");
+    const [refused] = this.#adjust(rules);
+    if (refused !== undefined) throw new DirectorError(refusalText(refused));
+  }
+
+  #adjust(rules: readonly DirectorCommand[]): Refused[] {
     const config = this.#config;
-    if (this.#state.restored) {
-      const { services, shards } = this.region;
-      const found = {
-        services: services.live.reduce((sum, live) => sum + live, 0),
-        connections: shards.reduce((sum, shard) => sum + shard.connections.live, 0),
-      };
-      this.events.tell("info", "restored", "goes on with the state of the director before", found);
-    }
     writeConfig(this.region, config);
     this.#surroundings.learn(config, native().monotonic());
     const refused = this.#isNews(config) ? this.#apply(config) : [];
     // A restored director has most of the rules' services already.
     refused.push(...carryOut(this, rules).filter(({ error }) => error.code !== "EEXIST"));
-    if (refused[0] !== undefined) throw new DirectorError(refusalText(refused[0]));
+    return refused;
   }
 
   /**
@@ -260,7 +467,7 @@ export class Director implements CommandExecutor {
     return refused;
   }
 
-  #begin(): void {
+  #stand(): void {
     this.#surroundings.stand(native().monotonic());
     this.#timer = setInterval(() => this.#tend(), TEND_MS);
     this.#tend();
@@ -275,10 +482,6 @@ export class Director implements CommandExecutor {
     this.#commands.sweep(now);
     this.#surroundings.look(now);
     this.#forwarding.feelPulses(now);
-  }
-
-  #filter(): CbpfInstruction[] {
-    return ringFilter(this.region, this.#surroundings.vipAddresses, this.#host.on(this.#link.name));
   }
 
   /** What cannot change while the director runs. */

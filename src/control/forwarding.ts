@@ -4,15 +4,18 @@
  */
 import { readSync } from "node:fs";
 import { native, Watch } from "../ring/native.ts";
+import type { PacketSockets } from "../ring/packet-sockets.ts";
 import { PLACE_VIPS } from "../table/place.ts";
 import { type Region, ShardCell } from "../table/region.ts";
 import type { CbpfInstruction } from "../wire/cbpf.ts";
 import type { Config } from "./config.ts";
 import type { Events } from "./events.ts";
+import { MachineError } from "./machine.ts";
+import type { Offer } from "./offer.ts";
 import type { OpenRegion } from "./region-file.ts";
-import { openRings, type Rings } from "./rings.ts";
+import { inheritPacketRings, openRings, type Rings } from "./rings.ts";
 import { PiscinaShardHost, type ShardEvent, type ShardHost } from "./shard-host.ts";
-import type { RingSockets, ShardTask } from "./shard-task.ts";
+import { isXdp, type RingSockets, type ShardTask } from "./shard-task.ts";
 import { Silence, SilenceError } from "./silence.ts";
 import { silencedTraffic } from "./traffic.ts";
 
@@ -41,6 +44,7 @@ export class Forwarding {
   #shards: ShardHost | undefined;
   #answered = "";
   #pulses: { beat: number; since: number }[] = [];
+  #handedOver = false;
 
   constructor(options: ForwardingOptions) {
     this.#options = options;
@@ -50,7 +54,44 @@ export class Forwarding {
   /** Resolves when frames are forwarded. When it rejects, `close` takes away what stands already. */
   async open(): Promise<void> {
     this.#beginSilence();
-    const rings = this.#openRings();
+    this.#host(this.#openRings());
+    await this.#shards!.start();
+  }
+
+  /** Takes over what another process has open and has the threads ready, but touches nothing: see `start`. */
+  async inherit({ sockets, silence }: Pick<Offer, "sockets" | "silence">): Promise<void> {
+    if (silence !== undefined) {
+      this.#silence = new Silence(this.#options.interfaceName, silence);
+      this.#endWith(this.#silence);
+    }
+    const rings = inheritPacketRings(sockets, this.#options.filter);
+    this.#rings = rings;
+    this.#undo.push(() => rings.close());
+    this.#host(rings);
+    await this.#shards!.warm();
+  }
+
+  /** Has the shards that were made ready, or that rest, take frames. */
+  async start(): Promise<void> {
+    await this.#shards!.start();
+  }
+
+  /** No frame is taken from when this resolves until `start`; they wait in their rings. */
+  async rest(): Promise<void> {
+    await this.#shards!.pause();
+    this.#pulses = [];
+  }
+
+  /** What another process needs to go on. Throws MachineError when these rings cannot be handed over. */
+  get inheritance(): Pick<Offer, "sockets" | "silence"> {
+    const sockets = (this.#rings?.sockets ?? []).filter((each): each is PacketSockets => !isXdp(each));
+    if (sockets.length !== this.#region.sizes.shards)
+      throw new MachineError("AF_XDP rings cannot be handed over: stop the director and start it again");
+    const silence = this.#silence?.inheritance;
+    return { sockets, ...(silence === undefined ? {} : { silence }) };
+  }
+
+  #host(rings: Rings): void {
     const control = native().eventFd();
     this.#undo.push(() => native().close(control));
     const watch = new Watch(control, () => {
@@ -65,7 +106,6 @@ export class Forwarding {
     });
     this.#shards = shards;
     this.#undo.push(() => shards.stop());
-    await shards.start();
   }
 
   /** Has everything follow the services. The host falls silent before the rings take new traffic. */
@@ -121,6 +161,12 @@ export class Forwarding {
     }
   }
 
+  /** Another process goes on with all of it: nothing is closed but our own ends. */
+  letGo(): Promise<void> {
+    this.#handedOver = true;
+    return this.close();
+  }
+
   async close(): Promise<void> {
     for (let undo = this.#undo.pop(); undo !== undefined; undo = this.#undo.pop()) {
       try {
@@ -131,12 +177,16 @@ export class Forwarding {
     }
   }
 
+  #endWith(silence: Silence): void {
+    this.#undo.push(() => (this.#handedOver ? silence.letGo() : silence.close()));
+  }
+
   #beginSilence(): void {
     const { config, interfaceName, events } = this.#options;
     if (config.silence === "off") return;
     try {
       const silence = new Silence(interfaceName);
-      this.#undo.push(() => silence.close());
+      this.#endWith(silence);
       silence.update(silencedTraffic(this.#region));
       this.#silence = silence;
       if (silence.vanishes) return;

@@ -37,6 +37,16 @@ export function recoverRegion(region: Region, tick: number): void {
   recountTemplates(region);
 }
 
+/** After an orderly rest: the tables are whole, only the frames that waited in the threads' own memory are gone. */
+export function settleRegion(region: Region): void {
+  for (const { counters, cells } of region.shards) {
+    settleVerdicts(counters.verdict, counters.shard);
+    cells[ShardCell.Stop] = 0;
+    cells[ShardCell.Sleeping] = 0;
+    cells[ShardCell.Tap] = 0; // a descriptor of the other process
+  }
+}
+
 /**
  * After one shard's thread died while the others work on. Returns how many locks it had held; with the templates'
  * lock their table is rebuilt before anybody else gets in.

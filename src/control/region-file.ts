@@ -15,7 +15,7 @@ import {
   writeSync,
 } from "node:fs";
 import { dirname } from "node:path";
-import { isNativeError, mapFile, native } from "../ring/native.ts";
+import { isNativeError, mapFile, mapOpenFile, native } from "../ring/native.ts";
 import { TICK } from "../table/connections.ts";
 import {
   createRegion,
@@ -43,6 +43,8 @@ export interface OpenRegion {
   readonly warnings: readonly string[];
   /** Marks the end in order and lets go of the file. */
   close(): void;
+  /** Lets go of the file only: another process works on it. */
+  letGo(): void;
 }
 
 export class StateError extends Error {
@@ -160,7 +162,28 @@ function setAside(path: string, reason: string, sizes: Sizes, now: number): Open
   return begin(path, sizes, now, [warning]);
 }
 
-function opened(
+/**
+ * A region that another process has open still: its descriptor carries the file's lock. Nothing is written to it
+ * before `own`. Throws RegionError when it is not of our layout.
+ */
+export function inheritState(fd: number, bytes: number): OpenRegion {
+  const region = openRegion(mapOpenFile(fd, bytes));
+  return handle(region, fd, true, [], () => closeSync(fd));
+}
+
+/** From now on the region is this process's. */
+export function own({ header }: Region): void {
+  header[Header.Clean] = 0;
+  header[Header.Owner] = process.pid;
+  header[Header.Boot] = bootWord();
+}
+
+function opened(...what: Parameters<typeof handle>): OpenRegion {
+  own(what[0]);
+  return handle(...what);
+}
+
+function handle(
   region: Region,
   fd: number,
   restored: boolean,
@@ -168,9 +191,6 @@ function opened(
   close: () => void,
 ): OpenRegion {
   const { header } = region;
-  header[Header.Clean] = 0;
-  header[Header.Owner] = process.pid;
-  header[Header.Boot] = bootWord();
   return {
     region,
     fd,
@@ -182,6 +202,7 @@ function opened(
       header[Header.Owner] = 0;
       close();
     },
+    letGo: close,
   };
 }
 

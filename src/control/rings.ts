@@ -4,7 +4,12 @@
  * frame that did not come from the driver: it refuses the last two.
  */
 import { native } from "../ring/native.ts";
-import { closePacketSockets, openPacketSockets, setPacketFilter } from "../ring/packet-sockets.ts";
+import {
+  closePacketSockets,
+  openPacketSockets,
+  type PacketSockets,
+  setPacketFilter,
+} from "../ring/packet-sockets.ts";
 import { openXdpSockets, type XdpInterface, type XdpMode } from "../ring/xdp-sockets.ts";
 import type { Region } from "../table/region.ts";
 import type { CbpfInstruction } from "../wire/cbpf.ts";
@@ -52,6 +57,13 @@ function openPacket({ region, config, interfaceName, filter }: RingOptions): Rin
     qdiscBypass: bypass,
     ...(frames === undefined ? {} : { slots: frames }),
   });
+  return packetRings(sockets, filter);
+}
+
+/** AF_PACKET rings that another process has opened; what enters them stays as it is until `follow`. */
+export const inheritPacketRings = packetRings;
+
+function packetRings(sockets: readonly PacketSockets[], filter: RingOptions["filter"]): Rings {
   return {
     name: "af_packet",
     sockets,

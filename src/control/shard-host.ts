@@ -10,7 +10,7 @@ import { TICK } from "../table/connections.ts";
 import { ShardCount } from "../table/counters.ts";
 import { type Region, ShardCell } from "../table/region.ts";
 import { recoverShard } from "./recover.ts";
-import { ShardState, type ShardTask } from "./shard-task.ts";
+import { Gate, GateWord, ShardState, type ShardTask } from "./shard-task.ts";
 
 export interface ShardEvent {
   readonly kind: "started" | "died";
@@ -19,10 +19,14 @@ export interface ShardEvent {
 }
 
 export interface ShardHost {
+  /** Has the threads ready, up to the point where they would touch region and rings; they go on at `start`. */
+  warm(): Promise<void>;
   /** Resolves when every shard has begun to take frames; rejects with the first one's reason when it cannot. */
   start(): Promise<void>;
   /** Wakes those that sleep: something in the region has changed. */
   wake(): void;
+  /** Every shard ends its turn and rests until `start`. Rejects, and all go on, when one does not. */
+  pause(): Promise<void>;
   /** Resolves when every thread has ended. */
   stop(): Promise<void>;
 }
@@ -56,7 +60,10 @@ const WORKER = workerFile();
 export class PiscinaShardHost implements ShardHost {
   readonly #options: ShardHostOptions;
   readonly #pool: Piscina;
-  readonly #running: Promise<void>[] = [];
+  /** By shard: ends when nobody looks after it any more. */
+  readonly #running = new Map<number, Promise<void>>();
+  #gate: Int32Array | undefined;
+  #failed: Error | undefined;
   #stopping = false;
 
   constructor(options: ShardHostOptions) {
@@ -73,25 +80,22 @@ export class PiscinaShardHost implements ShardHost {
     });
   }
 
+  async warm(): Promise<void> {
+    const gate = new Int32Array(new SharedArrayBuffer(8));
+    this.#gate = gate;
+    this.#launch();
+    await this.#until(() => Atomics.load(gate, Gate.Arrived) === this.#options.tasks.length);
+  }
+
   async start(): Promise<void> {
-    let failed: Error | undefined;
-    const cells = this.#options.tasks.map((task) => this.#cells(task.index));
-    for (const own of cells) own[ShardCell.State] = ShardState.Starting;
+    this.#stopping = false;
     for (const task of this.#options.tasks) {
-      this.#running.push(
-        this.#keepRunning(task).catch((error: Error) => {
-          failed ??= error;
-        }),
-      );
+      if (!this.#running.has(task.index) || this.#gate !== undefined) this.#begin(task);
     }
-    const deadline = native().monotonic() + READY_MS;
-    while (cells.some((own) => own[ShardCell.State] !== ShardState.Running)) {
-      if (failed !== undefined || native().monotonic() > deadline) {
-        await this.stop();
-        throw failed ?? new Error(`the shards did not start within ${READY_MS / 1000} s`);
-      }
-      await new Promise((resolve) => setTimeout(resolve, 2));
-    }
+    if (this.#gate === undefined) this.#launch();
+    else this.#open(GateWord.Go);
+    const cells = this.#options.tasks.map((task) => this.#cells(task.index));
+    await this.#until(() => cells.every((own) => own[ShardCell.State] === ShardState.Running));
   }
 
   wake(): void {
@@ -100,38 +104,93 @@ export class PiscinaShardHost implements ShardHost {
     }
   }
 
+  async pause(): Promise<void> {
+    if (await this.#rest()) return;
+    const hung = [...this.#running.keys()];
+    for (const index of hung) Atomics.store(this.#cells(index), ShardCell.Stop, 0);
+    await this.start();
+    throw new Error(`shard ${hung.join(", ")} does not end its turn`);
+  }
+
   async stop(): Promise<void> {
+    if (this.#gate !== undefined) this.#open(GateWord.Home);
+    // Those that rest may be another process's by now: nothing of theirs is touched.
+    else if (this.#running.size > 0) await this.#rest();
+    await this.#pool.destroy();
+  }
+
+  /** Asks every shard to end; whether all of them did in time. */
+  async #rest(): Promise<boolean> {
     this.#stopping = true;
     for (const { index, sockets } of this.#options.tasks) {
       Atomics.store(this.#cells(index), ShardCell.Stop, 1);
       native().signal(sockets.wake);
     }
     const timeout = new Promise<void>((resolve) => void setTimeout(resolve, STOP_MS).unref());
-    await Promise.race([Promise.all(this.#running), timeout]);
-    await this.#pool.destroy();
+    await Promise.race([Promise.all(this.#running.values()), timeout]);
+    return this.#running.size === 0;
+  }
+
+  #open(word: number): void {
+    const gate = this.#gate!;
+    this.#gate = undefined;
+    if (word === GateWord.Home) this.#stopping = true;
+    Atomics.store(gate, Gate.Word, word);
+    Atomics.notify(gate, Gate.Word);
+  }
+
+  #launch(): void {
+    this.#failed = undefined;
+    for (const task of this.#options.tasks) {
+      if (this.#running.has(task.index)) continue;
+      const kept = this.#keepRunning(task, this.#gate)
+        .catch((error: Error) => {
+          this.#failed ??= error;
+        })
+        .finally(() => this.#running.delete(task.index));
+      this.#running.set(task.index, kept);
+    }
+  }
+
+  /** Waits for the threads to come so far; with the reason of the first that cannot, all are stopped. */
+  async #until(there: () => boolean): Promise<void> {
+    const deadline = native().monotonic() + READY_MS;
+    while (!there()) {
+      if (this.#failed !== undefined || native().monotonic() > deadline) {
+        await this.stop();
+        throw this.#failed ?? new Error(`the shards did not start within ${READY_MS / 1000} s`);
+      }
+      await new Promise((resolve) => setTimeout(resolve, 2));
+    }
   }
 
   #cells(index: number): Int32Array {
     return this.#options.region.shards[index]!.cells;
   }
 
-  /** One shard, thread after thread. The first failure before it ever ran is the caller's: the cause is not chance. */
-  async #keepRunning(task: ShardTask): Promise<void> {
-    const { region, event } = this.#options;
+  #begin(task: ShardTask): void {
     const cells = this.#cells(task.index);
     cells[ShardCell.Stop] = 0;
     cells[ShardCell.Cpu] = task.cpu;
+    cells[ShardCell.State] = ShardState.Starting;
+    this.#options.region.shards[task.index]!.counters.shard[ShardCount.Starts]!++;
+    this.#options.event({ kind: "started", shard: task.index });
+  }
+
+  /** One shard, thread after thread. The first failure before it ever ran is the caller's: the cause is not chance. */
+  async #keepRunning(task: ShardTask, gate: Int32Array | undefined): Promise<void> {
+    const { region, event } = this.#options;
+    const cells = this.#cells(task.index);
     let everRan = false;
-    while (!this.#stopping) {
+    for (let first = true; !this.#stopping; first = false) {
       const begun = native().monotonic();
-      cells[ShardCell.State] = ShardState.Starting;
-      region.shards[task.index]!.counters.shard[ShardCount.Starts]!++;
-      event({ kind: "started", shard: task.index });
-      const reason = await this.#pool.run(task).then(
+      if (!first) this.#begin(task);
+      const reason = await this.#pool.run(first && gate !== undefined ? { ...task, gate } : task).then(
         () => (this.#stopping ? undefined : "its thread ended"),
         (error: Error) => error.message,
       );
       if (this.#stopping) return;
+      if (gate !== undefined && gate === this.#gate) throw new Error(`shard ${task.index}: ${reason}`);
       everRan ||= cells[ShardCell.State] !== ShardState.Starting;
       if (!everRan) throw new Error(`shard ${task.index}: ${reason}`);
       event({ kind: "died", shard: task.index, reason: reason ?? "" });

@@ -25,7 +25,13 @@ export interface ShardTask {
   readonly cpu: number;
   /** Modules with users' schedulers. */
   readonly schedulers: readonly string[];
+  /** A thread that was made ready ahead of time waits here (Gate), before it touches anything. */
+  readonly gate?: Int32Array;
 }
+
+/** Words of `ShardTask.gate`, in a SharedArrayBuffer: what to do, and how many threads stand before it. */
+export const Gate = { Word: 0, Arrived: 1 } as const;
+export const GateWord = { Wait: 0, Go: 1, Home: 2 } as const;
 
 /** ShardCell.State: what a shard's thread is doing, for people and for the host. */
 export const ShardState = { Off: 0, Starting: 1, Running: 2, Ended: 3 } as const;

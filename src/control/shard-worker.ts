@@ -12,7 +12,7 @@ import { openRegion, type Region, ShardCell } from "../table/region.ts";
 import { LoopTime } from "./loop-time.ts";
 import { loadSchedulers } from "./scheduler-modules.ts";
 import { tapOpener } from "./shard-tap.ts";
-import { isXdp, LONGEST_SLEEP, ShardState, type ShardTask } from "./shard-task.ts";
+import { Gate, GateWord, isXdp, LONGEST_SLEEP, ShardState, type ShardTask } from "./shard-task.ts";
 import { tuneV8 } from "./v8-flags.ts";
 import { Waiting } from "./waiting.ts";
 
@@ -23,6 +23,7 @@ export async function runShard(task: ShardTask): Promise<void> {
   await loadSchedulers(task.schedulers);
   if (task.cpu >= 0) native().setAffinity(Int32Array.of(task.cpu));
   const region = openRegion(mapOpenFile(task.regionFd, task.regionBytes));
+  if (!mayPass(task.gate)) return;
   const { cells } = region.shards[task.index]!;
   cells[ShardCell.Thread] = threadId;
   const ring = mapRing(task, cells);
@@ -46,6 +47,14 @@ export async function runShard(task: ShardTask): Promise<void> {
 function mapRing({ sockets }: ShardTask, cells: Int32Array): Ring {
   const state = { cells, position: ShardCell.RingPosition, drops: ShardCell.Drops };
   return isXdp(sockets) ? new XdpRing(sockets, state) : new PacketRing(sockets, state);
+}
+
+/** Waits at the gate, if there is one; false when there is nothing to do after all. */
+function mayPass(gate: Int32Array | undefined): boolean {
+  if (gate === undefined) return true;
+  Atomics.add(gate, Gate.Arrived, 1);
+  Atomics.wait(gate, Gate.Word, GateWord.Wait);
+  return Atomics.load(gate, Gate.Word) === GateWord.Go;
 }
 
 function turnUntilStopped(

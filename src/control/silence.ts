@@ -19,6 +19,15 @@ export interface SilencedTraffic {
   readonly networks: readonly SilencedNetwork[];
 }
 
+/** A rule that stands, and the socket that it hangs on. */
+export interface InheritedSilence {
+  readonly fd: number;
+  readonly table: string;
+  readonly owned: boolean;
+  /** Number of the next request on the socket. */
+  readonly sequence: number;
+}
+
 /** Older kernels know no owned tables: theirs stays behind when the director is killed, until the next one starts. */
 type Ownership = "owned" | "left";
 
@@ -39,11 +48,17 @@ export class Silence {
   #sequence = 1;
   #closed = false;
 
-  /** Throws when the kernel gives no netfilter socket. */
-  constructor(device: string) {
+  /** Throws when the kernel gives no netfilter socket. With `inherited` it goes on with another process's rule. */
+  constructor(device: string, inherited?: InheritedSilence) {
     this.#device = device;
-    this.#table = `dr-director-${device}-${process.pid}`;
-    this.#fd = openNetlink(NETLINK_NETFILTER, 0);
+    this.#table = inherited?.table ?? `dr-director-${device}-${process.pid}`;
+    this.#fd = inherited?.fd ?? openNetlink(NETLINK_NETFILTER, 0);
+    if (inherited !== undefined) {
+      this.#ownership = inherited.owned ? "owned" : "left";
+      this.#sequence = inherited.sequence;
+      this.#standing = true;
+      return;
+    }
     try {
       native().setOption(this.#fd, SOL_SOCKET, SO_SNDBUFFORCE, BATCH_BYTES);
     } catch {
@@ -72,6 +87,18 @@ export class Silence {
   /** Asks the kernel whether the table is there. */
   stands(): boolean {
     return this.#standing && this.#exists();
+  }
+
+  /** What another process needs to go on with this rule: it stands as long as one of them has the socket. */
+  get inheritance(): InheritedSilence {
+    return { fd: this.#fd, table: this.#table, owned: this.vanishes, sequence: this.#sequence };
+  }
+
+  /** Another process has it now: the rule stays. */
+  letGo(): void {
+    if (this.#closed) return;
+    this.#closed = true;
+    native().close(this.#fd);
   }
 
   /** Takes the rule away. */

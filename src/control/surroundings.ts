@@ -21,6 +21,8 @@ export interface SurroundingsOptions {
   readonly events: Events;
   /** The shards must look at what changed. */
   readonly wake: () => void;
+  /** The ARP socket of another process to go on with. */
+  readonly arp?: number;
 }
 
 export class Surroundings {
@@ -43,6 +45,7 @@ export class Surroundings {
     this.#arp = new ArpSocket({
       interfaceIndex: link.index,
       mac: link.mac,
+      ...(options.arp === undefined ? {} : { inherited: options.arp }),
       source: (target) => host.sourceFor(link.name, target, this.#vipNumbers),
       heard: (packet, toUs) => {
         const now = native().monotonic();
@@ -109,6 +112,20 @@ export class Surroundings {
     this.#trouble = "";
     this.#arp.mac = this.#link.mac;
     this.#writeLink();
+  }
+
+  /** The socket that another process may go on with. */
+  get arp(): number {
+    return this.#arp.fd;
+  }
+
+  /** Hears nothing until `listen`; what comes in meanwhile waits. */
+  rest(): void {
+    this.#arp.rest();
+  }
+
+  listen(): void {
+    this.#arp.listen();
   }
 
   close(): void {

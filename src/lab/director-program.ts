@@ -23,6 +23,8 @@ export interface DirectorProgramOptions {
   folder: string;
   /** Module files that register schedulers. */
   schedulers?: readonly string[];
+  /** Takes over from the one that runs in this folder. */
+  takeover?: boolean;
 }
 
 /** GET, or POST when there is a body. */
@@ -72,6 +74,7 @@ export class DirectorProgram {
     writeConfig(file, { ...fixed, ...config });
     const modules = (options.schedulers ?? []).flatMap((module) => ["--scheduler", module]);
     const argv = [process.execPath, built("cli/dr-director.js"), "run", "--config", file, ...modules];
+    if (options.takeover === true) argv.push("--takeover");
     const program = lab.spawn("director", argv);
     await program.line(/"event":"ready"/, 15_000);
     return new DirectorProgram(program, file, fixed);

@@ -21,6 +21,7 @@ export interface RunFlags extends DaemonCaptureFlags {
   silence?: Config["silence"];
   log?: Config["log"];
   scheduler?: string[];
+  takeover?: true;
 }
 
 function integer(text: string): number {
@@ -55,6 +56,7 @@ export function register(program: Command): void {
         "error",
       ]),
     )
+    .option("--takeover", "take over from the running director on this socket, without losing a frame")
     .option("--scheduler <file>", "module that exports a scheduler; may be repeated", more)
     .option("--capture <file>", "write frames, received and sent, as pcapng with verdicts as comments")
     .addOption(
