@@ -44,6 +44,7 @@ export function createApi(director: Director, pages: readonly Page[] = []): Fast
   addCommands(api, director);
   addConfig(api, director);
   api.get("/v1/counters", () => director.counters());
+  api.get("/v1/config", () => director.config);
   api.get("/v1/neighbours", () => director.neighbours());
   api.get("/v1/vips", () => director.vips());
   api.get("/v1/services", (_, reply) => rowsOf(director, { kind: "save", numeric: true }, reply));

@@ -122,7 +122,8 @@ export class CaptureStream implements TapSubscriber {
       interface: 0,
       seconds,
       nanoseconds,
-      bytes: record.bytes,
+      // Another subscriber may have asked for more of each frame.
+      bytes: record.bytes.subarray(0, this.filter.snap),
       originalLength: record.length,
       comments: [this.#comment(record, shard)],
       direction: received ? "inbound" : "outbound",

@@ -80,6 +80,14 @@ export function switchLinks(
   return lines;
 }
 
+/** `ip` lines that add one more port, and behind it an interface of a host that is there already. */
+export function switchPort(port: string, device: string, address: string, pid: number): string[] {
+  return [
+    `link add ${port} type veth peer name ${device} address ${macOf(address)} netns ${pid}`,
+    `link set ${port} master br0 up`,
+  ];
+}
+
 /** `ip` lines of the client's link, made in the router's namespace. */
 export function clientLink(clientPid: number, mtu: Record<string, number>): string[] {
   const size = mtu.client ?? 1500;
