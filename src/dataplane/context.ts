@@ -21,6 +21,8 @@ export interface Context {
   /** This shard's number. */
   readonly index: number;
   readonly shards: number;
+  /** Flows live where they arrived first, not in the shard of their hash: elsewhere.ts. False with one shard. */
+  readonly byArrival: boolean;
   readonly ring: Ring;
   readonly directory: Directory;
   readonly connections: Connections;
@@ -47,4 +49,6 @@ export interface Context {
    * begin is good as long as this stands still.
    */
   changes: number;
+  /** Moves with every row that leaves it. While it stands still, a bucket whose head is the same is the same. */
+  departures: number;
 }

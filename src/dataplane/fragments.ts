@@ -14,6 +14,7 @@ import { flowHash, shardOf } from "../table/hash.ts";
 import { Protocol } from "../wire/ipv4.ts";
 import { hasPorts, readFlow } from "./classify.ts";
 import type { Context } from "./context.ts";
+import { livesElsewhere, livesHere } from "./elsewhere.ts";
 import { handOver } from "./extras.ts";
 import { NO_FLAGS } from "./frames.ts";
 import { Verdict } from "./verdict.ts";
@@ -64,7 +65,7 @@ export class FragmentStore {
   }
 
   #first(context: Context, i: number, meeting: number, decide: (i: number) => Verdict): Verdict {
-    const { frames, index, seed, shards } = context;
+    const { frames, index, seed } = context;
     const protocol = frames.flowKind[i]! & 0xff;
     const length = frames.ip[i]! + frames.bytes[i]! - frames.transport[i]!;
     if (!hasPorts(protocol)) return Verdict.NotOurs;
@@ -73,7 +74,7 @@ export class FragmentStore {
     // RFC 1858: a first fragment too short for the TCP flags is an attack, not traffic.
     if (protocol === Protocol.Tcp && frames.tcpFlags[i] === NO_FLAGS) return Verdict.Malformed;
     frames.hash[i] = flowHash(seed, frames.client[i]!, frames.virtual[i]!, frames.ports[i]!);
-    const home = shardOf(frames.hash[i]!, shards);
+    const home = flowHome(context, i, meeting);
     if (home !== index && meeting !== index) return Verdict.FragmentLost;
     const slot = this.#slot(context, i);
     const verdict = home === index ? decide(i) : handOver(context, i, home);
@@ -157,6 +158,15 @@ export class FragmentStore {
       if (slot !== undefined && this.#expires[slot]! <= context.now) this.#giveUp(context, slot);
     }
   }
+}
+
+/** The shard of the flow of a first piece. By arrival it is asked for where the datagram's pieces meet. */
+function flowHome(context: Context, i: number, meeting: number): number {
+  const { frames, index, shards, byArrival } = context;
+  if (!byArrival) return shardOf(frames.hash[i]!, shards);
+  if (meeting !== index || livesHere(context, i)) return index;
+  const other = livesElsewhere(context, i);
+  return other >= 0 ? other : index;
 }
 
 /** The kernel counts the datagram put together: one packet, one IP header, and the payload of every piece. */

@@ -16,6 +16,7 @@ import * as ipv4 from "../wire/ipv4.ts";
 import * as ipv6 from "../wire/ipv6.ts";
 import { hasPorts } from "./classify.ts";
 import type { Context } from "./context.ts";
+import { livesElsewhere } from "./elsewhere.ts";
 import { handOver } from "./extras.ts";
 import { fillFlow } from "./flow.ts";
 import { count } from "./follow.ts";
@@ -105,7 +106,7 @@ function related(context: Context, i: number): Verdict {
   const { connections, directory, frames, region, settings } = context;
   const six = (frames.flowKind[i]! & FAMILY6) !== 0;
   if ((six ? directory.services6 : directory.services4) === 0) return Verdict.NotOurs;
-  const home = shardOf(frames.hash[i]!, context.shards);
+  const home = context.byArrival ? context.index : shardOf(frames.hash[i]!, context.shards);
   if (home !== context.index) return handOver(context, i, home);
   fillFlow(context, i);
   const kind = frames.flowKind[i]!;
@@ -113,6 +114,10 @@ function related(context: Context, i: number): Verdict {
     (kind & FAMILY6) !== 0
       ? connections.find6(frames.hash[i]!, kind, context.flow.words, 0, frames.ports[i]!)
       : connections.find4(frames.hash[i]!, kind, frames.client[i]!, frames.virtual[i]!, frames.ports[i]!);
+  if (row < 0 && context.byArrival && i < context.extras.first) {
+    const other = livesElsewhere(context, i);
+    if (other >= 0) return handOver(context, i, other);
+  }
   if (row < 0) return settings[Setting.schedule_icmp] === 0 ? Verdict.NotOurs : scheduleRelated(context, i);
   const d = connections.rows[(row << ROW_SHIFT) + C_DESTINATION]!;
   frames.destination[i] = d;

@@ -12,6 +12,7 @@ import { Setting } from "../table/settings.ts";
 import { checksumIsRight } from "../wire/ipv4.ts";
 import { answerUnreachable } from "./answer.ts";
 import type { Context } from "./context.ts";
+import { livesElsewhere } from "./elsewhere.ts";
 import { handOver } from "./extras.ts";
 import { fillFlow } from "./flow.ts";
 import { ANEW, follow } from "./follow.ts";
@@ -32,7 +33,7 @@ export type Pass = () => void;
  */
 export function makeLookUp(context: Context): Pass {
   const { frames, connections } = context;
-  const { burst, kind, row, hash, flowKind, client, virtual, ports } = frames;
+  const { burst, kind, head, row, hash, flowKind, client, virtual, ports } = frames;
   const { heads, rows, shift } = connections;
   const touched = new Int32Array(burst.capacity);
 
@@ -51,13 +52,13 @@ export function makeLookUp(context: Context): Pass {
   return () => {
     const { count } = burst;
     for (let i = 0; i < count; i++) {
-      row[i] = kind[i] === FrameKind.Flow4 ? heads[hash[i]! >>> shift]! : 0;
+      head[i] = kind[i] === FrameKind.Flow4 ? heads[hash[i]! >>> shift]! : 0;
     }
     for (let i = 0; i < count; i++) {
-      const link = row[i]!;
+      const link = head[i]!;
       if (link !== 0) touched[i] = rows[(link - 1) << ROW_SHIFT]!;
     }
-    for (let i = 0; i < count; i++) row[i] = find(i, row[i]!);
+    for (let i = 0; i < count; i++) row[i] = find(i, head[i]!);
   };
 }
 
@@ -66,8 +67,19 @@ export type DecideOne = (i: number) => Verdict;
 
 /** The verdict of each frame in the order they came, Forwarded until it turns out otherwise on the way out. */
 export function makeDecide(context: Context, fragments: FragmentStore): { all: Pass; one: DecideOne } {
-  const { frames, connections, shards, index, directory, settings, extras, ring } = context;
-  const { burst, kind, row, hash, verdict, flowKind, client, virtual, ports, ip } = frames;
+  const { frames, connections, shards, index, byArrival, directory, settings, extras, ring } = context;
+  const allHere = shards === 1 || byArrival;
+  const { burst, kind, head, row, hash, verdict, flowKind, client, virtual, ports, ip } = frames;
+  const { heads, shift } = connections;
+  let changes = 0;
+  let departures = 0;
+
+  /** What the look-up found, if it still holds; else what is found now. */
+  function found4(i: number): number {
+    if (context.changes === changes) return row[i]!;
+    const same = context.departures === departures && heads[hash[i]! >>> shift] === head[i];
+    return same ? row[i]! : find(i);
+  }
 
   function find(i: number): number {
     return connections.find4(hash[i]!, flowKind[i]!, client[i]!, virtual[i]!, ports[i]!);
@@ -90,6 +102,11 @@ export function makeDecide(context: Context, fragments: FragmentStore): { all: P
   }
 
   function open(i: number): Verdict {
+    // What was handed over is asked for no more; where a fragment's flow lives, fragments.ts has asked.
+    if (byArrival && i < extras.first && kind[i] !== FrameKind.Fragment) {
+      const home = livesElsewhere(context, i);
+      if (home >= 0) return handOver(context, i, home);
+    }
     fillFlow(context, i);
     const outcome = schedule(context, i);
     if (outcome === Verdict.NoDestination) answerUnreachable(context, i);
@@ -106,17 +123,18 @@ export function makeDecide(context: Context, fragments: FragmentStore): { all: P
     if (itsKind === FrameKind.Fragment) return fragments.take(context, i, i >= extras.first, one);
     if (itsKind === FrameKind.Icmp4) return icmp4(context, i);
     if (itsKind === FrameKind.Icmp6) return icmp6(context, i);
-    const home = shardOf(hash[i]!, shards);
+    const home = allHere ? index : shardOf(hash[i]!, shards);
     return home === index ? one(i) : handOver(context, i, home);
   }
 
   function all(): void {
     const { count } = burst;
-    const lookedUp = context.changes;
+    changes = context.changes;
+    departures = context.departures;
     for (let i = 0; i < count; i++) {
       const itsKind = kind[i]!;
-      if (itsKind === FrameKind.Flow4 && (shards === 1 || shardOf(hash[i]!, shards) === index)) {
-        verdict[i] = decide4(i, context.changes === lookedUp ? row[i]! : find(i));
+      if (itsKind === FrameKind.Flow4 && (allHere || shardOf(hash[i]!, shards) === index)) {
+        verdict[i] = decide4(i, found4(i));
       } else if (itsKind !== FrameKind.Done) {
         verdict[i] = special(i);
       }

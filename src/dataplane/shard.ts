@@ -65,6 +65,7 @@ export class Shard {
       region,
       index,
       shards: region.sizes.shards,
+      byArrival: region.sizes.shards > 1 && region.header[Header.ByArrival] === 1,
       ring,
       directory: new Directory(region),
       connections,
@@ -83,6 +84,7 @@ export class Shard {
       now: 0,
       tick: 0,
       changes: 0,
+      departures: 0,
     };
     this.context = context;
     this.#dropEntry = new DropEntry(context.seed);

@@ -64,6 +64,11 @@ export const Header = {
   /** Virtual services of IPv4 and IPv6: with none of its family the kernel's hooks are gone (IPVS-FACTS 6). */
   Services4: 18,
   Services6: 19,
+  /**
+   * 0: a flow lives in the shard of its hash. 1: in the shard where it arrived first (dataplane/elsewhere.ts). Read
+   * when a shard begins.
+   */
+  ByArrival: 20,
   /** Counts destinations that were deleted while expire_nodest_conn was on: shards then end their connections. */
   Departures: 20,
   /** Guards the persistence templates, lock.ts. */

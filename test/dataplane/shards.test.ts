@@ -44,7 +44,10 @@ function homeOf(world: World, source: number, sourcePort: number, port: number):
   return shardOf(hash, world.shards.length);
 }
 
-describe("with any number of shards", () => {
+describe.each([
+  ["in the shard of their hash", false],
+  ["where they arrive", true],
+])("with any number of shards, flows living %s,", (_, byArrival) => {
   it("all pieces of a datagram reach its real server, in whatever order and wherever they arrive", () => {
     fc.assert(
       fc.property(
@@ -53,7 +56,7 @@ describe("with any number of shards", () => {
         fc.integer({ min: 9, max: 3000 }),
         fc.infiniteStream(fc.nat()),
         (shards, sourcePort, bytes, chance) => {
-          const world = new World({ shards, protocol: "udp", port: 53 });
+          const world = new World({ shards, byArrival, protocol: "udp", port: 53 });
           const next = () => chance.next().value as number;
           const cut = pieces(client(1), sourcePort, bytes, 8 * (1 + (next() % 60)), next() & 0xffff).slice(
             0,
@@ -66,10 +69,8 @@ describe("with any number of shards", () => {
           expect(sent.length).toBe(cut.length);
           expect(new Set(sent.map(serverOf)).size).toBe(1);
           // Another frame of the flow goes where its pieces went.
-          const [whole] = world.send(
-            udp({ source: client(1), sourcePort }),
-            homeOf(world, client(1), sourcePort, 53),
-          );
+          const at = byArrival ? next() % shards : homeOf(world, client(1), sourcePort, 53);
+          const [whole] = world.send(udp({ source: client(1), sourcePort }), at);
           expect(serverOf(whole)).toBe(serverOf(sent[0]));
           expect(sent.map((frame) => frame.subarray(12).join()).sort()).toEqual(
             cut.map((frame) => frame.subarray(12).join()).sort(),
@@ -82,7 +83,7 @@ describe("with any number of shards", () => {
 
   it("an ICMP error about a flow reaches the flow's real server, wherever it arrives", () => {
     for (const shards of SHARDS) {
-      const world = new World({ shards });
+      const world = new World({ shards, byArrival });
       for (let port = 1000; port < 1040; port++) {
         const [syn] = world.send(
           tcp({ source: client(1), sourcePort: port, flags: SYN }),
@@ -111,7 +112,7 @@ describe("with any number of shards", () => {
   it("rr and wrr take strict turns", () => {
     for (const scheduler of ["rr", "wrr"]) {
       const turns = SHARDS.map((shards) => {
-        const world = new World({ shards, scheduler, weights: [3, 2, 1] });
+        const world = new World({ shards, byArrival, scheduler, weights: [3, 2, 1] });
         return Array.from({ length: 60 }, (_, i) => {
           const frame = tcp({ source: client(i), sourcePort: 1000, flags: SYN });
           return serverOf(world.send(frame, homeOf(world, client(i), 1000, 80))[0]);
@@ -124,7 +125,7 @@ describe("with any number of shards", () => {
   it("every scheduler that counts connections decides as with one", () => {
     for (const scheduler of ["lc", "wlc", "sed", "nq", "sh", "mh", "dh"]) {
       const decisions = SHARDS.map((shards) => {
-        const world = new World({ shards, scheduler, weights: [3, 2, 1] });
+        const world = new World({ shards, byArrival, scheduler, weights: [3, 2, 1] });
         return Array.from({ length: 60 }, (_, i) => {
           const frame = tcp({ source: client(i * 7), sourcePort: 1000, flags: SYN });
           return serverOf(world.send(frame, homeOf(world, client(i * 7), 1000, 80))[0]);
@@ -135,7 +136,7 @@ describe("with any number of shards", () => {
   });
 
   it("a persistent client stays with its real server, whichever shards its connections live in", () => {
-    const world = new World({ shards: 4, persistence: 300 });
+    const world = new World({ byArrival, shards: 4, persistence: 300 });
     const servers = new Set<number>();
     const homes = new Set<number>();
     for (let port = 1000; port < 1050; port++) {
@@ -148,7 +149,7 @@ describe("with any number of shards", () => {
   });
 
   it("frames that arrive at the wrong shard are handed over, never decided twice", () => {
-    const world = new World({ shards: 4 });
+    const world = new World({ byArrival, shards: 4 });
     for (let port = 1000; port < 1100; port++) {
       const first = world
         .send(tcp({ source: client(1), sourcePort: port, flags: SYN }), port % 4)
@@ -160,10 +161,80 @@ describe("with any number of shards", () => {
     }
     const { Forwarded, HandedOver } = world.verdicts();
     expect(Forwarded).toBe(200);
-    expect(HandedOver).toBeGreaterThan(100);
+    if (byArrival) expect(HandedOver).toBe(100);
+    else expect(HandedOver).toBeGreaterThan(100);
     expect(world.balance().received).toBe(world.balance().verdicts);
   });
 });
+
+describe("flows that live where they arrive", () => {
+  it("are handled there: nothing is handed over as long as the NIC keeps to its choice", () => {
+    const world = new World({ shards: 4, byArrival: true });
+    for (const flags of [SYN, ACK, FIN | ACK]) {
+      for (let port = 1000; port < 1040; port++)
+        world.send(tcp({ source: client(1), sourcePort: port, flags }), port % 4);
+    }
+    expect(world.verdicts()).toEqual({ Forwarded: 120 });
+    expect(world.region.shards.map(({ connections }) => connections.live)).toEqual([10, 10, 10, 10]);
+  });
+
+  it("keep their real server, whatever queue their frames, pieces and errors come by", () => {
+    const step = fc.record({
+      flow: fc.nat({ max: 7 }),
+      at: fc.nat({ max: 3 }),
+      what: fc.constantFrom("frame", "pieces", "error"),
+      turn: fc.boolean(),
+    });
+    fc.assert(
+      fc.property(fc.integer({ min: 2, max: 4 }), fc.array(step, { maxLength: 60 }), (shards, steps) => {
+        const world = new World({ shards, byArrival: true, protocol: "udp", port: 53 });
+        const servers = new Map<number, Set<number>>();
+        const known = new Set<number>();
+        const collect = () => {
+          for (const frame of world.takeSent()) {
+            const flow = flowOf(frame);
+            servers.set(flow, (servers.get(flow) ?? new Set()).add(serverOf(frame)));
+          }
+        };
+        for (const [id, { flow, at, what, turn }] of steps.entries()) {
+          if (what === "error" && !known.has(flow)) continue; // nothing to relate it to
+          known.add(flow);
+          framesOf(what, flow, id).forEach((frame, n) => {
+            world.rings[(at + n) % shards]!.inject(frame);
+          });
+          if (turn) world.turn();
+        }
+        world.turn();
+        world.turn();
+        collect();
+        expect([...servers.values()].every((of) => of.size === 1)).toBe(true);
+        expect([...servers.keys()].sort()).toEqual([...known].sort());
+        expect(world.region.shards.reduce((sum, { connections }) => sum + connections.live, 0)).toBe(
+          known.size,
+        );
+        const { received, verdicts } = world.balance();
+        expect(verdicts).toBe(received);
+      }),
+      { numRuns: 150 },
+    );
+  });
+});
+
+/** One of a few UDP flows, told apart by their client. */
+function framesOf(what: string, flow: number, identification: number): Uint8Array[] {
+  const source = client(flow);
+  if (what === "frame") return [udp({ source, sourcePort: 1000 })];
+  if (what === "pieces") return pieces(source, 1000, 200, 72, identification);
+  const reply = udp({ source: vip, sourcePort: 53, destination: source, destinationPort: 1000 });
+  const payload = reply.subarray(14, 14 + 28);
+  return [icmpFrame({ source, destination: vip, type: 3, code: 4, rest: 1300, payload })];
+}
+
+/** The flow of a frame made by framesOf: by its source address, an error's too. */
+function flowOf(frame: Uint8Array): number {
+  const source = new DataView(frame.buffer, frame.byteOffset).getUint32(26);
+  return [0, 1, 2, 3, 4, 5, 6, 7].find((flow) => client(flow) === source) ?? -1;
+}
 
 describe("the books", () => {
   const command = fc.oneof(
@@ -194,9 +265,11 @@ describe("the books", () => {
         fc.constantFrom(1, 2, 4),
         fc.constantFrom("rr", "wrr", "wlc", "sh", "mh"),
         fc.boolean(),
+        fc.boolean(),
         fc.array(command, { maxLength: 120 }),
-        (shards, scheduler, persistent, steps) => {
-          const world = new World({ shards, scheduler, persistence: persistent ? 20 : 0, connections: 16 });
+        (shards, scheduler, persistent, byArrival, steps) => {
+          const persistence = persistent ? 20 : 0;
+          const world = new World({ shards, byArrival, scheduler, persistence, connections: 16 });
           const there = new Set([1, 2, 3]);
           for (const step of steps) {
             if (step.do === "weigh" && there.has(step.n)) world.editServer(step.n, step.weight);

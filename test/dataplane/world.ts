@@ -26,6 +26,8 @@ export interface WorldOptions {
   readonly scheduler?: string;
   readonly persistence?: number;
   readonly weights?: readonly number[];
+  /** Flows live where they arrive first, not in the shard of their hash. */
+  readonly byArrival?: boolean;
   /** False leaves the real servers' MACs unknown. */
   readonly resolved?: boolean;
 }
@@ -50,6 +52,7 @@ export class World {
       neighbours: 64,
     };
     this.region = createRegion(new ArrayBuffer(regionBytes(sizes)), sizes, 0x5eed_1234, this.now / TICK);
+    this.region.header[Header.ByArrival] = options.byArrival === true ? 1 : 0;
     this.commands = attachCommands(this.region, { now: () => this.now });
     this.rings = Array.from({ length: sizes.shards }, () => new MemoryRing({ slots: 512 }));
     this.set("mac_hi", DIRECTOR_MAC.hi);
