@@ -6,6 +6,7 @@
 import { expect } from "vitest";
 import { listConnections } from "../../src/control/connection-listing.ts";
 import { type MarkRule, setMarks } from "../../src/control/marks.ts";
+import type { ServerListing } from "../../src/control/model.ts";
 import { VERDICT_NAMES } from "../../src/dataplane/verdict.ts";
 import { Setting, type SettingName } from "../../src/table/settings.ts";
 import { run } from "../cli/world.ts";
@@ -112,22 +113,36 @@ export class Story {
 
   /** Active and inactive connections by real server: { rs3: "1+0", … }, all services together. */
   counts(): Record<string, string> {
-    const counts: Record<string, string> = {};
-    for (const { servers } of servicesOf(this.world)) {
-      for (const server of servers) {
-        counts[serverName(server.address)] = `${server.activeConns}+${server.inactiveConns}`;
-      }
+    const counts = this.#sums((server) => [server.activeConns, server.inactiveConns]);
+    return Object.fromEntries(Object.entries(counts).map(([name, sums]) => [name, sums.join("+")]));
+  }
+
+  /** Packets and bytes by real server, all services together. */
+  traffic(): Record<string, number[]> {
+    return this.#sums(({ stats }) => [stats.inPkts, stats.inBytes]);
+  }
+
+  #sums(numbers: (server: ServerListing) => number[]): Record<string, number[]> {
+    const sums: Record<string, number[]> = {};
+    for (const server of servicesOf(this.world).flatMap(({ servers }) => servers)) {
+      const name = serverName(server.address);
+      sums[name] = numbers(server).map((n, i) => n + (sums[name]?.[i] ?? 0));
     }
-    return counts;
+    return sums;
   }
 
   /** InPkts of every real server. */
   packets(): Record<string, number> {
-    const packets: Record<string, number> = {};
-    for (const { servers } of servicesOf(this.world)) {
-      for (const { address, stats } of servers) packets[serverName(address)] = stats.inPkts;
+    return Object.fromEntries(Object.entries(this.traffic()).map(([name, [packets]]) => [name, packets!]));
+  }
+
+  /** How many frames ended in each verdict, over all shards. */
+  verdicts(): Partial<Record<string, number>> {
+    const sums: Partial<Record<string, number>> = {};
+    for (const { counters } of this.world.region.shards) {
+      for (const [v, name] of VERDICT_NAMES.entries()) sums[name] = (sums[name] ?? 0) + counters.verdict[v]!;
     }
-    return packets;
+    return sums;
   }
 }
 

@@ -3,9 +3,10 @@
  * piece. We forward the pieces themselves, as they come (a documented difference), so a datagram is compared as a
  * whole: every piece went where the kernel sent its own, and a piece alone may have gone before.
  */
-import { formatIpv4 } from "../../src/wire/address.ts";
+import { formatAddress, formatIpv4, type Words } from "../../src/wire/address.ts";
 import { ETH_HEADER, EtherType, etherType } from "../../src/wire/ethernet.ts";
 import * as ipv4 from "../../src/wire/ipv4.ts";
+import * as ipv6 from "../../src/wire/ipv6.ts";
 import { flowOf } from "./compare.ts";
 import { describe } from "./frames.ts";
 import { hexBytes } from "./packets.ts";
@@ -22,6 +23,7 @@ interface Fragment {
 function readFragment(frame: Uint8Array): Fragment | undefined {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
   const at = ETH_HEADER;
+  if (etherType(view, 0) === EtherType.Ipv6) return readFragment6(view, at);
   if (etherType(view, 0) !== EtherType.Ipv4 || !ipv4.isFragment(view, at)) return undefined;
   const client = formatIpv4(ipv4.source(view, at));
   const vip = formatIpv4(ipv4.destination(view, at));
@@ -38,6 +40,25 @@ function readFragment(frame: Uint8Array): Fragment | undefined {
   };
 }
 
+function readFragment6(view: DataView, at: number): Fragment | undefined {
+  const walk = ipv6.createWalk();
+  const end = at + ipv6.IPV6_HEADER + ipv6.payloadLength(view, at);
+  if (!ipv6.walkExtensions(view, at, end, walk)) return undefined;
+  if (!walk.moreFragments && walk.fragmentOffset === 0) return undefined;
+  const client = formatAddress(wordsOf((word) => ipv6.source(view, at, word)));
+  const vip = formatAddress(wordsOf((word) => ipv6.destination(view, at, word)));
+  const flow =
+    walk.fragmentOffset === 0
+      ? flowOf({ client, vip, cport: view.getUint16(walk.at), vport: view.getUint16(walk.at + 2) })
+      : undefined;
+  const datagram = `${client} ${vip} ${walk.identification}`;
+  return { datagram, offset: walk.fragmentOffset, flow };
+}
+
+function wordsOf(word: (w: number) => number): Words {
+  return [word(0), word(1), word(2), word(3)];
+}
+
 interface Way {
   came: number;
   readonly offsets: Set<number>;
@@ -45,9 +66,10 @@ interface Way {
   flow: string | undefined;
 }
 
-/** "rs3" has the address 10.0.0.13. */
-function addressOf(server: string): string {
-  return `10.0.0.${10 + Number(server.slice(2))}`;
+/** "rs3" has the addresses 10.0.0.13 and 2001:db8::13. */
+function addressOf(server: string, flow: string): string {
+  const last = 10 + Number(server.slice(2));
+  return flow.includes(".") ? `10.0.0.${last}` : `2001:db8::${last}`;
 }
 
 export class Datagrams {
@@ -69,7 +91,7 @@ export class Datagrams {
     const whole = step.out === "multi" || step.out?.startsWith("rs");
     if (way.flow !== undefined && way.went[0]?.startsWith("rs")) {
       if (whole || step.out !== null) this.#unsaid.delete(way.flow);
-      else this.#unsaid.add(way.flow, addressOf(way.went[0]));
+      else this.#unsaid.add(way.flow, addressOf(way.went[0], way.flow));
     }
     return whole ? compareWhole(way, step) : comparePending(way.went);
   }

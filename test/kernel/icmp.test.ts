@@ -1,0 +1,288 @@
+/** ICMP: errors about a connection go to its real server, echo is answered for our own addresses, our own are limited. */
+import { beforeEach, describe, expect, it } from "vitest";
+import { beginChange, endChange } from "../../src/table/generation.ts";
+import { PLACE_VIPS } from "../../src/table/place.ts";
+import { Header } from "../../src/table/region.ts";
+import { parseIpv4, parseIpv6, type Words } from "../../src/wire/address.ts";
+import { type FrameFields, icmpFrame, ipFrame, tcpFrame, udpFrame } from "../../src/wire/frame.ts";
+import { Story } from "./story.ts";
+
+const VIP4 = parseIpv4("10.0.0.100")!;
+const DIP4 = parseIpv4("10.0.0.1")!;
+const CLIENT4 = parseIpv4("10.7.0.1")!;
+const ROUTER4 = parseIpv4("192.0.2.9")!;
+const VIP6 = parseIpv6("2001:db8::100")!;
+const CLIENT6 = parseIpv6("2001:db8:7::1")!;
+const ROUTER6 = parseIpv6("2001:db8:9::9")!;
+
+let story: Story;
+
+/** The packet an error quotes: from the VIP to the client, without its Ethernet header. */
+function quoted(fields: Partial<FrameFields> = {}, port = 1000): Uint8Array {
+  const ends = { source: VIP4, destination: CLIENT4, sourcePort: 80, destinationPort: port };
+  return tcpFrame({ ...ends, ...fields }).subarray(14);
+}
+
+function quoted6(body = new Uint8Array([0, 80, 3, 232, 0, 0, 0, 0]), next = 6): Uint8Array {
+  return ipFrame({ source: VIP6, destination: CLIENT6 }, next, body).subarray(14);
+}
+
+function error(type: number, code: number, payload: Uint8Array, fields: Partial<FrameFields> = {}): string {
+  return story.frame(icmpFrame({ source: ROUTER4, destination: VIP4, type, code, payload, ...fields }));
+}
+
+function error6(type: number, payload: Uint8Array, fields: Partial<FrameFields> = {}): string {
+  return story.frame(icmpFrame({ source: ROUTER6, destination: VIP6, type, code: 0, payload, ...fields }));
+}
+
+beforeEach(async () => {
+  story = new Story();
+  await story.service("-t 10.0.0.100:80 -s rr");
+  expect(story.tcp("10.7.0.1:1000", "S")).toBe("rs3");
+});
+
+describe("an error about a connection", () => {
+  it("is forwarded when it says unreachable, quench or time exceeded, with any code; no other is", () => {
+    for (let type = 0; type < 45; type++) {
+      if (type === 8) continue;
+      const way = [3, 4, 11].includes(type) ? "rs3" : "NotOurs";
+      for (const code of [0, 1, 4, 13]) expect(error(type, code, quoted()), `${type}/${code}`).toBe(way);
+    }
+  });
+
+  it("may come from anybody to the VIP, to the director or to anywhere else", () => {
+    for (const source of [ROUTER4, CLIENT4, parseIpv4("10.0.0.13")!, 0x01020304]) {
+      for (const destination of [VIP4, DIP4, parseIpv4("10.0.0.101")!]) {
+        expect(error(3, 4, quoted(), { source, destination })).toBe("rs3");
+      }
+    }
+  });
+
+  it("changes neither state nor timer, but counts as a packet", () => {
+    story.pass(20);
+    const before = story.connections();
+    expect(error(3, 1, quoted())).toBe("rs3");
+    expect(story.connections()).toEqual(before);
+    expect(story.packets()).toMatchObject({ rs3: 2 });
+  });
+
+  it("may quote IPv4 options, up to forty bytes of them", () => {
+    for (const words of [1, 5, 10]) {
+      expect(error(3, 4, quoted({ options: new Uint8Array(words * 4).fill(1) }))).toBe("rs3");
+    }
+  });
+
+  it("needs the quoted ports and no more", () => {
+    for (let bytes = 0; bytes < 24; bytes++)
+      expect(error(3, 4, quoted().slice(0, bytes)), `${bytes}`).toBe("NotOurs");
+    for (const bytes of [24, 25, 28, 40])
+      expect(error(3, 4, quoted().slice(0, bytes)), `${bytes}`).toBe("rs3");
+    const options = quoted({ options: new Uint8Array(8).fill(1) });
+    expect(error(3, 4, options.slice(0, 31))).toBe("NotOurs");
+    expect(error(3, 4, options.slice(0, 32))).toBe("rs3");
+  });
+
+  it("must quote a first piece, the right direction, a known flow, a protocol with ports, IPv4", () => {
+    expect(error(3, 4, quoted({ moreFragments: true }))).toBe("rs3");
+    expect(error(3, 4, quoted({ fragmentOffset: 8 }))).toBe("NotOurs");
+    expect(error(3, 4, quoted({ source: CLIENT4, destination: VIP4 }))).toBe("NotOurs");
+    expect(error(3, 4, quoted({}, 1001))).toBe("NotOurs");
+    const other = icmpFrame({
+      source: VIP4,
+      destination: CLIENT4,
+      type: 0,
+      code: 0,
+      payload: new Uint8Array(20),
+    });
+    expect(error(3, 4, other.subarray(14))).toBe("NotOurs");
+    const headerless = quoted().slice();
+    headerless[0] = 0x44;
+    expect(error(3, 4, headerless)).toBe("NotOurs");
+    expect(error(3, 4, quoted6())).toBe("NotOurs");
+  });
+
+  it("goes to a deleted server too, whose counters stand still", async () => {
+    await story.ipvsadm("-d -t 10.0.0.100:80 -r 10.0.0.13");
+    expect(error(3, 4, quoted())).toBe("rs3");
+    await story.ipvsadm("-a -t 10.0.0.100:80 -r 10.0.0.13 -g");
+    expect(story.packets()).toMatchObject({ rs3: 1 });
+  });
+
+  it("is the host's once the last service of its family is gone", async () => {
+    await story.service("-t [2001:db8::100]:80 -s rr");
+    await story.ipvsadm("-D -t 10.0.0.100:80");
+    expect(error(3, 4, quoted())).toBe("NotOurs");
+  });
+
+  it("about UDP likewise", async () => {
+    await story.service("-u 10.0.0.100:53 -s rr");
+    expect(story.udp("10.7.0.1:1000")).toBe("rs3");
+    const ends = { source: VIP4, destination: CLIENT4, sourcePort: 53, destinationPort: 1000 };
+    expect(error(3, 3, udpFrame(ends).subarray(14))).toBe("rs3");
+  });
+});
+
+describe("an error about an IPv6 connection", () => {
+  beforeEach(async () => {
+    await story.service("-t [2001:db8::100]:80 -s rr");
+    expect(story.tcp("[2001:db8:7::1]:1000", "S", "[2001:db8::100]:80")).toBe("rs3");
+  });
+
+  it("is forwarded for types 1 to 4, and only those", () => {
+    for (const type of [0, 1, 2, 3, 4, 5, 100, 127, 129, 135, 136, 137]) {
+      expect(error6(type, quoted6()), `${type}`).toBe(type >= 1 && type <= 4 ? "rs3" : "NotOurs");
+    }
+  });
+
+  it("may quote extension headers and a first piece, not a later one", () => {
+    const ports = [0, 80, 3, 232];
+    const options = Uint8Array.from([6, 0, 1, 4, 0, 0, 0, 0, ...ports]);
+    expect(error6(1, quoted6(options, 60))).toBe("rs3");
+    const piece = (offset: number) => Uint8Array.from([6, 0, 0, offset | 1, 0, 0, 0, 1, ...ports]);
+    expect(error6(1, quoted6(piece(0), 44))).toBe("rs3");
+    expect(error6(1, quoted6(piece(8), 44))).toBe("NotOurs");
+  });
+});
+
+describe("schedule_icmp", () => {
+  beforeEach(() => story.sysctl("schedule_icmp", 1));
+
+  it("opens a connection without state for three seconds", () => {
+    expect(error(3, 4, quoted({}, 2000))).toBe("rs2");
+    expect(story.connections().find((row) => row.includes(":2000 "))).toMatch(/rs2:80 NONE 3$/);
+    expect(error(3, 4, quoted({}, 2000))).toBe("rs2");
+    story.pass(4);
+    expect(story.connections().some((row) => row.includes(":2000 "))).toBe(false);
+  });
+
+  it("goes on as a connection when the flow's own frames come", () => {
+    expect(error(3, 4, quoted({}, 2000))).toBe("rs2");
+    expect(story.tcp("10.7.0.1:2000", "A")).toBe("rs2");
+    expect(story.connections().find((row) => row.includes(":2000 "))).toMatch(/ESTABLISHED 900$/);
+  });
+
+  it("says nothing when nobody can take it: no error about an error", async () => {
+    for (const n of [11, 12, 13]) await story.ipvsadm(`-e -t 10.0.0.100:80 -r 10.0.0.${n} -g -w 0`);
+    expect(error(3, 4, quoted({}, 2000))).toBe("NoDestination");
+    expect(error(3, 4, quoted({ source: 0x0a000063 }, 2000))).toBe("NotOurs");
+  });
+
+  it("follows templates and hashes by the client's address and port", async () => {
+    await story.ipvsadm("-E -t 10.0.0.100:80 -s rr -p 300");
+    const first = error(3, 4, quoted({}, 2000));
+    expect(story.tcp("10.7.0.1:2001", "S")).toBe(first);
+    await story.ipvsadm("-E -t 10.0.0.100:80 -s sh -b sh-port");
+    for (let port = 3000; port < 3040; port++) {
+      const plain = new Story();
+      await plain.service("-t 10.0.0.100:80 -s sh -b sh-port");
+      expect(error(3, 4, quoted({}, port))).toBe(plain.tcp(`10.7.0.1:${port}`, "S"));
+    }
+  });
+});
+
+describe("echo", () => {
+  const ask = (destination: number | Words, source: number | Words = ROUTER4): string =>
+    story.frame(
+      icmpFrame({ source, destination, type: typeof source === "number" ? 8 : 128, code: 0, rest: 1 }),
+    );
+
+  it("is answered for addresses that we own, and for no other", async () => {
+    await story.service("-t 10.0.0.102:80 -s rr", [1]);
+    expect(ask(VIP4)).toBe("director:icmp-0-0");
+    expect(ask(VIP6, ROUTER6)).toBe("director:icmp6-129-0");
+    expect(ask(parseIpv4("10.0.0.102")!)).toBe("NotOurs");
+    expect(ask(DIP4)).toBe("NotOurs");
+    expect(ask(parseIpv6("2001:db8::102")!, ROUTER6)).toBe("NotOurs");
+    disown();
+    expect(ask(VIP4)).toBe("NotOurs");
+  });
+
+  it("is left alone when told, with another code, and behind options", () => {
+    const request = { source: ROUTER4, destination: VIP4, type: 8, code: 0 };
+    expect(story.frame(icmpFrame({ ...request, code: 1 }))).toBe("NotOurs");
+    expect(story.frame(icmpFrame({ ...request, options: new Uint8Array(4).fill(1) }))).toBe("NotOurs");
+    story.sysctl("answer_echo", 0);
+    expect(story.frame(icmpFrame(request))).toBe("NotOurs");
+  });
+});
+
+/** The VIPs are the host's. */
+function disown(): void {
+  const { header, place } = story.world.region;
+  beginChange(header, Header.Generation);
+  place.counts[PLACE_VIPS] = 0;
+  endChange(header, Header.Generation);
+}
+
+describe("our own errors", () => {
+  beforeEach(async () => {
+    for (const n of [11, 12, 13]) await story.ipvsadm(`-e -t 10.0.0.100:80 -r 10.0.0.${n} -g -w 0`);
+  });
+
+  /** How many of `count` SYNs of a client are answered. */
+  function answered(client: string, count: number, to?: string): number {
+    let answers = 0;
+    for (let i = 0; i < count; i++) {
+      if (story.tcp(`${client}:${1000 + i}`, "S", to) !== "NoDestination") answers++;
+    }
+    return answers;
+  }
+
+  it("go to a client six at once, then one each icmp_ratelimit ms, six again after a rest", () => {
+    story.sysctl("icmp_ratelimit", 1000);
+    expect(answered("10.8.0.1", 20)).toBe(6);
+    expect(answered("10.8.0.2", 20)).toBe(6);
+    story.pass(0.999);
+    expect(answered("10.8.0.1", 5)).toBe(0);
+    story.pass(0.001);
+    expect(answered("10.8.0.1", 5)).toBe(1);
+    story.pass(3);
+    expect(answered("10.8.0.1", 5)).toBe(3);
+    story.pass(60);
+    expect(answered("10.8.0.1", 20)).toBe(6);
+  });
+
+  it("go out icmp_msgs_burst at once and icmp_msgs_per_sec a second, whoever asks", () => {
+    story.sysctl("icmp_msgs_per_sec", 100);
+    story.sysctl("icmp_msgs_burst", 5);
+    const many = (from: number, count: number): number =>
+      Array.from({ length: count }, (_, i) => answered(`10.8.${from}.${i}`, 1)).reduce(
+        (sum, n) => sum + n,
+        0,
+      );
+    expect(many(1, 50)).toBe(5);
+    story.pass(0.03);
+    expect(many(2, 50)).toBe(3);
+    story.pass(10);
+    expect(many(3, 50)).toBe(5);
+  });
+
+  it("of IPv6 go to a client sixteen times as often: Linux supposes it behind the default route", async () => {
+    await story.service("-t [2001:db8::100]:80 -s rr", [0]);
+    story.sysctl("icmp_ratelimit", 1000);
+    const to = "[2001:db8::100]:80";
+    expect(answered("[2001:db8:8::1]", 20, to)).toBe(6);
+    story.pass(0.061);
+    expect(answered("[2001:db8:8::1]", 5, to)).toBe(0);
+    story.pass(0.001);
+    expect(answered("[2001:db8:8::1]", 5, to)).toBe(1);
+  });
+
+  it("are not limited when they say that a packet is too big: without them the connection hangs", async () => {
+    await story.ipvsadm("-e -t 10.0.0.100:80 -r 10.0.0.13 -g -w 1");
+    story.sysctl("icmp_ratelimit", 1000);
+    story.sysctl("icmp_msgs_per_sec", 1);
+    story.sysctl("icmp_msgs_burst", 1);
+    story.sysctl("mtu", 1000);
+    const big = tcpFrame({
+      source: CLIENT4,
+      destination: VIP4,
+      sourcePort: 1000,
+      destinationPort: 80,
+      flags: 0x10,
+      dontFragment: true,
+      payload: new Uint8Array(1200),
+    });
+    for (let i = 0; i < 40; i++) expect(story.frame(big)).toBe("director:icmp-3-4");
+  });
+});
