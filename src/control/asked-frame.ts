@@ -86,21 +86,26 @@ function sctpHead(from: number, to: number, payload: number): Uint8Array {
   return bytes;
 }
 
+/** One line of a dump: "0x0010:  4500 …  E.(." of tcpdump and xxd, "0010  45 00 …  |E.(.|" of hexdump. */
+function digitsOf(line: string): string {
+  const dumped = /^\s*(?:0x)?[0-9a-f]{4,8}:\s+(.*)$/i.exec(line);
+  // Behind two blanks stands what the bytes look like as text.
+  if (dumped !== null) return dumped[1]!.split(/\s{2,}/)[0]!;
+  return line
+    .replace(/^\s*[0-9a-f]{4,8}\s{2,}/i, "")
+    .replace(/^\s*0x/i, "")
+    .replace(/\|.*$/, "");
+}
+
 /**
- * Bytes from hex as people have it: blanks, colons, "0x", line offsets ("0x0010:", "0010  ") and the text column of
- * dumps are left out. Throws AskedFrameError.
+ * Bytes from hex as people have it: blanks, colons, "0x", and the offsets and texts of dumps are left out. Throws
+ * AskedFrameError.
  */
 export function parseHex(text: string): Uint8Array {
   const lines = text.split("\n");
   // tcpdump puts a line of words before those with offsets.
   const dumped = lines.filter((line) => /^\s*0x[0-9a-f]+:/i.test(line));
-  const digits = (dumped.length > 0 ? dumped : lines)
-    .map((line) => {
-      const body = line.replace(/^\s*(?:0x)?[0-9a-f]{4,8}(?::\s+|\s{2,})/i, "").replace(/^\s*0x/i, "");
-      // Behind two or more blanks and no hex stands what the bytes look like as text.
-      return body.replace(/\s{2,}(?=.*[^0-9a-f\s:]).*$/i, "").replace(/[\s:]/g, "");
-    })
-    .join("");
+  const digits = (dumped.length > 0 ? dumped : lines).map(digitsOf).join("").replace(/[\s:]/g, "");
   if (digits === "") throw new AskedFrameError("no frame was given");
   const wrong = /[^0-9a-f]/i.exec(digits);
   if (wrong !== null) throw new AskedFrameError(`"${wrong[0]}" is no hex digit`);
