@@ -1,0 +1,39 @@
+/** The daemon's live events, on its control socket and, with `run --web`, for the page. */
+import type { FastifyInstance } from "fastify";
+import type { Director } from "../control/director.ts";
+import { parseListenAddress } from "../control/listen-address.ts";
+import type { Taps } from "../control/taps.ts";
+import { Live } from "../observe/live.ts";
+import { addEvents, eventsOf, serveWeb, WebError } from "../observe/web.ts";
+import { native } from "../ring/native.ts";
+import type { Logger } from "./log.ts";
+
+export interface DaemonWebFlags {
+  web?: string;
+}
+
+const LOOPBACK = /^(127\.|::1$)/;
+
+/** GET /v1/live, and the page when `--web` asks for it; returns what closes both. Throws WebError. */
+export async function openDaemonWeb(
+  api: FastifyInstance,
+  director: Director,
+  taps: Taps,
+  flags: DaemonWebFlags,
+  logger: Logger,
+): Promise<() => Promise<void>> {
+  const label = director.config.interface ?? "";
+  const live = new Live({ source: director, taps, label, now: () => native().monotonic() });
+  addEvents(api, "/v1/live", eventsOf(live));
+  if (flags.web === undefined) return async () => live.close();
+  const where = parseListenAddress(flags.web);
+  if (where === undefined) throw new WebError(`--web: "${flags.web}" is no address and port`);
+  const web = await serveWeb({ ...where, mode: "live", events: eventsOf(live) });
+  logger.info({ event: "web", url: web.url }, `the page is at ${web.url}`);
+  if (!LOOPBACK.test(where.host))
+    logger.warn({ event: "web" }, `everybody who reaches ${where.host} can see this director's connections`);
+  return async () => {
+    live.close();
+    await web.close();
+  };
+}
