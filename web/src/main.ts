@@ -73,6 +73,10 @@ class Page implements Names {
     requestAnimationFrame((now) => this.#turn(now));
   }
 
+  get #isLive(): boolean {
+    return this.#source.kind === "live" || this.#source.kind === "lab";
+  }
+
   nameOf(address: string): string {
     const server =
       this.#picture === undefined
@@ -92,6 +96,11 @@ class Page implements Names {
     this.#source = source;
     this.#notice = undefined;
     source.onFrame = (frame) => this.#hear(frame);
+    source.onPowers = () => {
+      this.#transport.draw(source);
+      this.#service.redraw();
+      this.#look();
+    };
     source.onNotice = (key, values) => this.#note(key as Key, values ?? {});
     this.#transport.draw(source);
     source.setSpeed(this.#transport.speed);
@@ -139,6 +148,7 @@ class Page implements Names {
   }
 
   #count({ frames, told }: Picture): string {
+    if (this.#isLive) return t("status.live", { total: n(frames), told: n(told) });
     return frames === told
       ? t("status.all", { total: n(frames) })
       : t("status.sampled", { total: n(frames), told: n(told) });
@@ -203,8 +213,7 @@ class Page implements Names {
   }
 
   #setLeg(): void {
-    const live = this.#source.kind === "live" || this.#source.kind === "lab";
-    this.#topology.animation.leg = live ? LIVE_LEG : LEG[this.#transport.speed];
+    this.#topology.animation.leg = this.#isLive ? LIVE_LEG : LEG[this.#transport.speed];
   }
 
   async #open(file: File): Promise<void> {

@@ -9,6 +9,12 @@ export type VerdictName = keyof typeof Verdict;
 /** Nodes of the topology that are always there; real servers are known by their address. */
 export type NodeId = "client" | "router" | "director" | (string & {});
 
+/** The parts of an explanation that the page tells. */
+export type Told = Pick<
+  Explanation,
+  "flow" | "service" | "connection" | "template" | "scheduling" | "neighbour" | "verdict"
+>;
+
 export type FrameKind = "request" | "answer" | "arp" | "icmp";
 
 /** Why a frame's journey ended elsewhere than it should; keys of the dictionaries. */
@@ -40,7 +46,9 @@ export interface Frame {
   readonly after: Uint8Array | undefined;
   /** Undefined when it did not pass the director. */
   readonly verdict: VerdictName | undefined;
-  readonly explanation: Explanation | undefined;
+  readonly explanation: Told | undefined;
+  /** Bytes on the wire, where `before` holds fewer. */
+  readonly length: number;
   /** It was said earlier to wait, and goes on now. */
   readonly late: boolean;
 }
@@ -91,6 +99,8 @@ export interface FaultOffer {
   readonly name: string;
   /** It is one real server's. */
   readonly ofServer: boolean;
+  /** What is broken, in a sentence; the dictionaries know it where this does not say. */
+  readonly sentence?: string;
 }
 
 /** What may be done with a source from this page. */
@@ -113,6 +123,8 @@ export interface Source {
   /** Hears of every frame that is told. */
   onFrame: (frame: Frame) => void;
   /** Something but frames happened that the page must tell: a refused command, a lost connection. */
+  /** What may be done has changed. */
+  onPowers?: () => void;
   onNotice: (key: string, values?: Readonly<Record<string, string | number>>) => void;
   picture(): Picture | undefined;
   /** Lets so many milliseconds of the onlooker's time pass. */

@@ -2,6 +2,7 @@
 import { capture } from "../recording.pcap";
 import { Generator } from "./browser/generator.ts";
 import { Recording } from "./browser/recording.ts";
+import { LiveSource } from "./live/source.ts";
 import type { Source } from "./model.ts";
 
 function bytesOf(base64: string): Uint8Array {
@@ -17,6 +18,8 @@ export function recordedSource(bytes: Uint8Array, name: string): Recording {
   return new Recording(bytes, name);
 }
 
+/** Whoever serves the page says so in its first line (observe/web.ts); as files it has nobody. */
 export function firstSource(): Source {
-  return sourceOf("generator");
+  const served = document.documentElement.dataset.source;
+  return served === "live" || served === "lab" ? new LiveSource(served) : sourceOf("generator");
 }

@@ -231,6 +231,7 @@ export class Cluster {
       server: told.server,
       opens: told.opens ?? false,
       before,
+      length: before.length,
       after: told.after,
       verdict: told.verdict,
       explanation: told.explanation,

@@ -96,6 +96,7 @@ export class Flood {
       server,
       opens,
       before: bytes,
+      length: bytes.length,
       after,
       verdict,
       explanation,

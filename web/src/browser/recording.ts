@@ -210,8 +210,14 @@ export class Recording implements Source {
     });
   }
 
-  #tell(frame: Omit<Frame, "id" | "time" | "late">): void {
-    this.onFrame({ ...frame, id: ++frames, time: this.#now - 1000, late: false });
+  #tell(frame: Omit<Frame, "id" | "time" | "late" | "length">): void {
+    this.onFrame({
+      ...frame,
+      length: frame.before.length,
+      id: ++frames,
+      time: this.#now - 1000,
+      late: false,
+    });
   }
 
   picture(): Picture {

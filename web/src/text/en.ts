@@ -53,6 +53,8 @@ export const en = {
   "source.file.label": "Capture file, pcap or pcapng; or drop one anywhere on this page",
   "source.file.shown": "{name}",
 
+  "status.live": "{total} frames received while this page looked on, {told} of them told of here.",
+  "status.live.note": "Answers are not seen: they go past the director.",
   "status.sampled": "{total} frames, {told} of them shown: more could not be told apart.",
   "status.all": "{total} frames, each of them shown.",
   "status.paused": "Paused. “One frame” sends a single one on its way.",
@@ -63,6 +65,8 @@ export const en = {
   "notice.capture.bad": "{name} cannot be played: {why}",
   "notice.capture.empty": "{name} holds no frames that ask for a service: there is nothing to direct.",
   "notice.refused": "The director refused: {why}",
+  "notice.none": "",
+  "notice.told": "The director says: {message}",
   "notice.skipped": "{count} frames were left out to keep up.",
 
   "frames.title": "One frame, explained",
@@ -141,6 +145,7 @@ export const en = {
   "why.service.none": "No virtual service matches.",
   "why.service.undecided": "Not asked: the connection is known already.",
   "why.connection.found": "Known, to {server}. State {before} → {after}.",
+  "why.connection.known": "Known, to {server}. Its state is now {after}.",
   "why.connection.stays": "Known, to {server}. It stays in state {after}.",
   "why.connection.made": "Made now, in state {after}; it counts as {count}.",
   "why.connection.replaced": "The one before had ended ({before}); a new one is made, in state {after}.",
@@ -393,6 +398,18 @@ export const en = {
   "say.ethernet.source":
     "Who put the frame on this link. The director writes its own address, as every sender does, so that the switch does not lose its way.",
   "say.ethernet.type": "What the frame carries: {meaning}.",
+  "say.answer.ethernet.destination":
+    "The router: it takes the answer to the client. The director is not on this way.",
+  "say.answer.ethernet.source": "The real server itself.",
+  "say.answer.ipv4.source":
+    "The VIP: the real server answers in its name, and the client never learns who it was.",
+  "say.answer.ipv4.destination": "The client.",
+  "say.answer.ipv4.ttl": "Routers that may still pass it on.",
+  "say.answer.ipv4.checksum": "Over this header only: {meaning}.",
+  "say.answer.tcp.sourcePort": "The service.",
+  "say.answer.tcp.destinationPort": "The client's end of the connection.",
+  "say.answer.tcp.sequence": "Place of the first data byte in what the server sends.",
+  "say.answer.tcp.checksum": "Over addresses, header and data.",
   "say.ipv4.tos": "{meaning}. How urgent it is, and whether routers may mark congestion.",
   "say.ipv4.totalLength": "Header and payload in bytes; what is left in the frame is padding.",
   "say.ipv4.identification": "Which datagram a fragment belongs to.",

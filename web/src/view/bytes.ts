@@ -3,6 +3,7 @@
 import type { HeaderDescription } from "../../../src/wire/value/field.ts";
 import { describeFrame } from "../../../src/wire/value/frame.ts";
 import { h } from "../dom.ts";
+import type { Frame } from "../model.ts";
 import { n, t } from "../text/text.ts";
 
 const SHOWN = 160;
@@ -33,15 +34,14 @@ function headerAt(headers: readonly HeaderDescription[], at: number): number {
   return headers.findIndex((header) => at >= header.at && at < header.at + header.length);
 }
 
-export function bytesView(before: Uint8Array, after: Uint8Array | undefined, perLine: number): HTMLElement {
+export function bytesView({ before, after, length: total }: Frame, perLine: number): HTMLElement {
   const headers = describeFrame(before);
   const changed = changedBytes(before, after);
-  const total = before.length;
   const label =
     changed.size === 0
       ? t("detail.bytes.label.none", { total })
       : t("detail.bytes.label", { total, ranges: rangesText(changed) });
-  const shown = Math.min(total, SHOWN);
+  const shown = Math.min(before.length, SHOWN);
   const lines: HTMLElement[] = [];
   for (let at = 0; at < shown; at += perLine) {
     const end = Math.min(shown, at + perLine);

@@ -3,16 +3,13 @@
 import type { Field, HeaderDescription } from "../../../src/wire/value/field.ts";
 import { describeFrame } from "../../../src/wire/value/frame.ts";
 import { h } from "../dom.ts";
+import type { Frame, FrameKind } from "../model.ts";
 import { currentLanguage, t, tOr } from "../text/text.ts";
 
-export function fieldsView(
-  before: Uint8Array,
-  after: Uint8Array | undefined,
-  bytes: HTMLElement,
-): HTMLElement {
+export function fieldsView({ before, after, kind }: Frame, bytes: HTMLElement): HTMLElement {
   const headers = describeFrame(before);
   const went = after === undefined ? [] : describeFrame(after);
-  const tables = headers.map((header, i) => headerTable(header, went[i]));
+  const tables = headers.map((header, i) => headerTable(header, went[i], kind));
   const view = h("div", { class: "headers" }, ...tables);
   const light = (event: Event): void => mark(bytes, view, event.target as HTMLElement);
   view.addEventListener("mouseover", light);
@@ -24,10 +21,14 @@ export function fieldsView(
   return view;
 }
 
-function headerTable(header: HeaderDescription, went: HeaderDescription | undefined): HTMLElement {
+function headerTable(
+  header: HeaderDescription,
+  went: HeaderDescription | undefined,
+  kind: FrameKind,
+): HTMLElement {
   const name = header.name.replaceAll(" ", "-");
   const others = new Map(went?.fields.map((field) => [field.key, field.value]));
-  const rows = header.fields.map((field) => row(field, others.get(field.key)));
+  const rows = header.fields.map((field) => row(field, others.get(field.key), kind));
   const changed = header.fields.some((field) => differs(field, others.get(field.key)));
   const folded = header.name === "data" || header.name === "padding";
   const table = h(
@@ -65,7 +66,7 @@ function differs(field: Field, other: string | undefined): boolean {
   return other !== undefined && other !== field.value;
 }
 
-function row(field: Field, other: string | undefined): HTMLElement {
+function row(field: Field, other: string | undefined, kind: FrameKind): HTMLElement {
   const changed = differs(field, other);
   const value = changed
     ? [
@@ -84,15 +85,16 @@ function row(field: Field, other: string | undefined): HTMLElement {
     },
     h("th", { scope: "row" }, tOr(`field.${field.key}`, field.name)),
     h("td", { class: "value" }, ...value),
-    h("td", { class: "meaning" }, meaningOf(field)),
+    h("td", { class: "meaning" }, meaningOf(field, kind)),
   );
 }
 
 /** The page's own sentence on a field, where it has one, with what the value says in it; else just the latter. */
-function meaningOf(field: Field): string {
+function meaningOf(field: Field, kind: FrameKind): string {
   const plain = currentLanguage() === "en" || !/[a-z]{3}/.test(field.meaning);
   const meaning = tOr(`mean.${field.meaning}`, plain ? field.meaning : "");
-  return tOr(`say.${field.key}`, meaning, { meaning });
+  if (kind === "request") return tOr(`say.${field.key}`, meaning, { meaning });
+  return kind === "answer" ? tOr(`say.answer.${field.key}`, meaning, { meaning }) : meaning;
 }
 
 function mark(bytes: HTMLElement, view: HTMLElement, target: HTMLElement | undefined): void {

@@ -41,7 +41,7 @@ export class FrameDetail {
       return;
     }
     const changed = changedBytes(frame.before, frame.after);
-    const bytes = bytesView(frame.before, frame.after, this.#perLine);
+    const bytes = bytesView(frame, this.#perLine);
     const note = changed.size > 0 ? t("detail.bytes.note.forwarded") : t("detail.bytes.note.other");
     this.#host.replaceChildren(
       this.#head(frame, changed.size),
@@ -53,12 +53,7 @@ export class FrameDetail {
         bytes,
       ),
       h("div", { class: "detail-block" }, h("h3", {}, t("detail.why")), this.#why(frame)),
-      h(
-        "div",
-        { class: "detail-block" },
-        h("h3", {}, t("detail.fields")),
-        fieldsView(frame.before, frame.after, bytes),
-      ),
+      h("div", { class: "detail-block" }, h("h3", {}, t("detail.fields")), fieldsView(frame, bytes)),
     );
     for (const table of this.#host.querySelectorAll("table.fields")) {
       const first = table.querySelector<HTMLElement>("tr[data-from]");
@@ -83,7 +78,7 @@ export class FrameDetail {
             h("span", { class: "swatch", "aria-hidden": "true" }),
             t(frame.kind === "answer" ? "frame.from" : "frame.to", { name: this.#names.nameOf(server) }),
           );
-    const size = t("detail.changed", { changed, total: frame.before.length });
+    const size = t("detail.changed", { changed, total: frame.length });
     const verdict = frame.verdict === undefined ? undefined : h("span", { class: "chip" }, frame.verdict);
     const why = this.#fate(frame);
     return h(

@@ -286,7 +286,8 @@ export class ServicePanel {
     const about = h("p", { class: "note" });
     const place = h("label", { class: "labelled" }, h("span", {}, t("fault.where")), where);
     const tell = (): void => {
-      setText(about, tOr(`fault.about.${what.value}`, ""));
+      const offer = faults.find(({ name }) => name === what.value);
+      setText(about, tOr(`fault.about.${what.value}`, offer?.sentence ?? ""));
       place.hidden = !(faults.find(({ name }) => name === what.value)?.ofServer ?? true);
     };
     what.addEventListener("change", tell);

@@ -1,6 +1,7 @@
 /** Why the director did what it did: explain's data, told step by step in the reader's language. */
-import type { Explanation, MemberTold, SchedulingTold } from "../../../src/dataplane/explanation.ts";
+import type { MemberTold, SchedulingTold } from "../../../src/dataplane/explanation.ts";
 import { h } from "../dom.ts";
+import type { Told } from "../model.ts";
 import { n, t, tOr } from "../text/text.ts";
 import { serverClass } from "./colours.ts";
 
@@ -9,7 +10,7 @@ export interface Names {
   indexOf(address: string): number;
 }
 
-export function whyView(told: Explanation, names: Names): HTMLElement {
+export function whyView(told: Told, names: Names): HTMLElement {
   const connection = step("why.connection", connectionText(told, names));
   const known = told.connection.what === "found";
   const steps = [
@@ -38,7 +39,7 @@ function step(key: StepKey, text: string, ...more: HTMLElement[]): HTMLElement {
   return h("li", {}, h("h4", {}, t(key)), h("div", {}, h("p", {}, text), ...more));
 }
 
-function readText({ flow }: Explanation): string {
+function readText({ flow }: Told): string {
   if (flow === null) return t("why.read.other");
   const { protocol, client, clientPort, virtual, virtualPort } = flow;
   return t("why.read.flow", {
@@ -48,7 +49,7 @@ function readText({ flow }: Explanation): string {
   });
 }
 
-function connectionText({ connection }: Explanation, names: Names): string {
+function connectionText({ connection }: Told, names: Names): string {
   const { what, before, after } = connection;
   if (what === "none" || after === null) return t("why.connection.none");
   const server = names.nameOf(after.server.address);
@@ -58,13 +59,13 @@ function connectionText({ connection }: Explanation, names: Names): string {
       count: t(after.active ? "why.active" : "why.inactive"),
     });
   }
-  if (before === null) return t("why.connection.stays", { server, after: after.state });
+  if (before === null) return t("why.connection.known", { server, after: after.state });
   if (what === "replaced") return t("why.connection.replaced", { before: before.state, after: after.state });
   if (before.state === after.state) return t("why.connection.stays", { server, after: after.state });
   return t("why.connection.found", { server, before: before.state, after: after.state });
 }
 
-function serviceText({ service }: Explanation): string {
+function serviceText({ service }: Told): string {
   if (!service.decides) return t("why.service.undecided");
   if (service.found === null || service.by === null) return t("why.service.none");
   const name = { service: service.found.text };
@@ -74,22 +75,24 @@ function serviceText({ service }: Explanation): string {
   return t("why.service.found", name);
 }
 
-function templateText({ template }: Explanation, names: Names): string {
+function templateText({ template }: Told, names: Names): string {
   const { what, client, server } = template!;
   const values = { client, server: names.nameOf(server.address) };
   return what === "made" ? t("why.template.made", values) : t("why.template.found", values);
 }
 
-function schedulerStep({ scheduling }: Explanation, names: Names): HTMLElement {
+function schedulerStep({ scheduling }: Told, names: Names): HTMLElement {
   if (scheduling === null) return step("why.scheduler", t("why.scheduler.unasked"));
-  const { scheduler, chose, fault } = scheduling;
+  const { scheduler, chose, fault, memory } = scheduling;
   const text =
     fault !== null
       ? t("why.scheduler.fault", { scheduler, fault })
       : chose === null
         ? t("why.scheduler.nobody", { scheduler })
         : t("why.scheduler.chose", { scheduler, server: names.nameOf(chose.address) });
-  return step("why.scheduler", `${text} ${howText(scheduling, names)}`, membersTable(scheduling, names));
+  // A director that was only looked at does not tell what its scheduler remembered.
+  const how = memory.before.length === 0 ? tOr(`about.${scheduler}`, "") : howText(scheduling, names);
+  return step("why.scheduler", `${text} ${how}`, membersTable(scheduling, names));
 }
 
 /** How it came to that, with the numbers that it read. */
@@ -166,7 +169,7 @@ function membersTable({ members, scheduler }: SchedulingTold, names: Names): HTM
   );
 }
 
-function neighbourText({ neighbour }: Explanation): string {
+function neighbourText({ neighbour }: Told): string {
   const { address, mac, state, usable } = neighbour!;
   const named = tOr(`state.${state}`, state);
   if (usable && mac !== null) return t("why.neighbour.usable", { address, mac, state: named });
