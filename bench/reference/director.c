@@ -127,6 +127,7 @@ static void bury(struct director *director, uint32_t row)
     destination->active--;
   clear_overload(destination);
   director->changes++;
+  director->departures++;
 }
 
 static int64_t bear(struct director *director, const struct frame *frame, uint32_t d)
@@ -295,14 +296,21 @@ static enum verdict schedule(struct director *director, struct frame *frame)
   return FORWARDED;
 }
 
-static enum verdict connect_frame(struct director *director, struct frame *frame, bool fresh)
+/* What the look-up found for the burst, if it still holds; else what is found now. */
+static int64_t found(const struct director *director, const struct frame *frame, uint32_t changes, uint32_t departures)
 {
-  int64_t row = frame->row;
+  const struct table *table = director->table;
+  uint32_t link;
 
+  if (director->changes == changes) return frame->row;
+  link = table->heads[frame->hash >> table->shift];
+  if (director->departures == departures && link == frame->link) return frame->row;
+  return table_find(table, link, frame->protocol, frame->client, frame->virtual, frame->ports);
+}
+
+static enum verdict connect_frame(struct director *director, struct frame *frame, int64_t row)
+{
   if (director->service_count == 0) return NOT_OURS;
-  if (!fresh)
-    row = table_find(director->table, director->table->heads[frame->hash >> director->table->shift], frame->protocol,
-                     frame->client, frame->virtual, frame->ports);
   if (row >= 0) {
     int verdict = follow(director, frame, (uint32_t)row);
 
@@ -363,7 +371,7 @@ void director_turn(struct director *director, struct burst *burst, int64_t now)
 {
   struct frame frames[BURST];
   int32_t tick = (int32_t)(now / TICK);
-  uint32_t looked_up;
+  uint32_t changes, departures;
 
   director->now = now;
   director->tick = tick;
@@ -379,11 +387,12 @@ void director_turn(struct director *director, struct burst *burst, int64_t now)
   if (burst->count == BURST) director->full_bursts++;
   look_up(director, frames, burst->count);
   burst->sent = 0;
-  looked_up = director->changes;
+  changes = director->changes;
+  departures = director->departures;
   for (uint32_t i = 0; i < burst->count; i++) {
     enum verdict verdict = frames[i].verdict;
 
-    if (frames[i].kind == FLOW) verdict = connect_frame(director, &frames[i], director->changes == looked_up);
+    if (frames[i].kind == FLOW) verdict = connect_frame(director, &frames[i], found(director, &frames[i], changes, departures));
     if (verdict == FORWARDED) verdict = rewrite(director, burst, i, &frames[i]);
     director->verdicts[verdict]++;
   }

@@ -79,7 +79,7 @@ struct director {
   struct service *services;
   uint32_t *slots; /* open addressing by address, protocol, port; service + 1 */
   uint32_t slot_mask, service_count, destination_count, service_room, destination_room;
-  uint32_t changes;
+  uint32_t changes, departures;
   uint64_t verdicts[VERDICTS];
   uint64_t received, bytes, bursts, full_bursts, created, expired, evicted, turns;
 };

@@ -3,5 +3,5 @@ import { setFlagsFromString } from "node:v8";
 
 /** Room for each pass over a burst with all it calls (dataplane/passes.ts); V8's default is for web pages. */
 export function tuneV8(): void {
-  setFlagsFromString("--max-inlined-bytecode-size-cumulative=3000");
+  setFlagsFromString("--max-inlined-bytecode-size-cumulative=6000");
 }

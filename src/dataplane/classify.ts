@@ -36,7 +36,7 @@ const PORTS = 4;
  */
 export function makeClassify(context: Context): Pass {
   const { frames, ring, directory, seed, counters, extras } = context;
-  const { burst, kind, verdict, row, ip, transport, bytes, flowKind, client, virtual, ports, hash } = frames;
+  const { burst, kind, verdict, ip, transport, bytes, flowKind, client, virtual, hash } = frames;
   const { view } = ring;
   const { station } = directory;
 
@@ -82,10 +82,9 @@ export function makeClassify(context: Context): Pass {
   function flow4(i: number, start: number, at: number, length: number): Verdict {
     const source = ipv4.source(view, start);
     const destination = ipv4.destination(view, start);
-    readFlow(frames, i, view, at, length);
     client[i] = source;
     virtual[i] = destination;
-    hash[i] = flowHash(seed, source, destination, ports[i]!);
+    hash[i] = flowHash(seed, source, destination, readFlow(frames, i, view, at, length));
     kind[i] = FrameKind.Flow4;
     return Verdict.Forwarded;
   }
@@ -111,10 +110,10 @@ export function makeClassify(context: Context): Pass {
     let sum = 0;
     for (let i = 0; i < count; i++) {
       kind[i] = FrameKind.Done;
-      row[i] = -1;
       verdict[i] = classify(i);
-      if (i < released) sum += burst.length[i]!;
+      sum += burst.length[i]!;
     }
+    for (let i = released; i < count; i++) sum -= burst.length[i]!;
     counters.shard[ShardCount.Received]! += released;
     counters.shard[ShardCount.Bytes]! += sum;
     counters.shard[ShardCount.Bursts]!++;
@@ -144,10 +143,21 @@ export function hasPorts(protocol: number): boolean {
   return protocol === ipv4.Protocol.Tcp || protocol === ipv4.Protocol.Udp || protocol === ipv4.Protocol.Sctp;
 }
 
-/** Reads ports and TCP flags; `length` bytes of transport header and payload are there, at least four. */
-export function readFlow(frames: Frames, i: number, view: DataView, transport: number, length: number): void {
-  frames.ports[i] = view.getInt32(transport);
+/**
+ * Reads ports and TCP flags; `length` bytes of transport header and payload are there, at least four. Returns the
+ * ports as in `frames.ports`.
+ */
+export function readFlow(
+  frames: Frames,
+  i: number,
+  view: DataView,
+  transport: number,
+  length: number,
+): number {
+  const ports = view.getInt32(transport);
+  frames.ports[i] = ports;
   frames.tcpFlags[i] = length >= TCP_HEADER ? view.getUint8(transport + TCP_FLAGS_BYTE) & 0x3f : NO_FLAGS;
+  return ports;
 }
 
 const walk = ipv6.createWalk();

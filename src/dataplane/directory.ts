@@ -22,6 +22,12 @@ export interface ServiceEntry {
 
 const FTP = 21;
 
+/** Words of a slot: service + 1, then what it is known by. */
+const SLOT_SHIFT = 2;
+const SLOT_WORDS = 1 << SLOT_SHIFT;
+const SLOT_NAME = 1;
+const SLOT_ADDRESS = 2;
+
 export class Directory {
   readonly region: Region;
   readonly station: Station = { macHi: 0, macLo: 0, peers: new Uint32Array(0), peerCount: 0 };
@@ -40,8 +46,9 @@ export class Directory {
   readonly failed: Int32Array;
   /** Stale neighbours: the first frame to one asks control to confirm it (RFC 4861 §7.3.3). */
   readonly stale: Int32Array;
+  /** Services by address, protocol and port: open addressing, all of a slot in one cache line. */
+  private slots = new Int32Array(SLOT_WORDS);
   ownVips: Uint32Array = new Uint32Array(0);
-  #slots = new Int32Array(16);
   #generation = -1;
   #neighbourGeneration = -1;
 
@@ -68,30 +75,31 @@ export class Directory {
     const neighbours = generation(header, Header.NeighbourGeneration);
     if (neighbours === this.#neighbourGeneration || isChanging(neighbours)) return false;
     this.#readNeighbours();
-    this.#neighbourGeneration = generation(header, Header.NeighbourGeneration) === neighbours ? neighbours : -1;
+    this.#neighbourGeneration =
+      generation(header, Header.NeighbourGeneration) === neighbours ? neighbours : -1;
     return true;
   }
 
   /** The service's row for an address and port, or -1. `words` holds the address from `at` on. */
   find(protocol: number, family: number, words: Int32Array, at: number, port: number): number {
-    const { services } = this.region;
-    const mask = this.#slots.length - 1;
-    const fold = foldAddress(words[at]!, words[at + 1]!, words[at + 2]!, words[at + 3]!);
-    for (let slot = slotOf(fold, protocol, port) & mask; ; slot = (slot + 1) & mask) {
-      const s = this.#slots[slot]! - 1;
+    const slots = this.slots;
+    const mask = slots.length - 1;
+    const name = nameOf(protocol, family, port);
+    const last = words[at + 3]!;
+    const fold = foldAddress(words[at]!, words[at + 1]!, words[at + 2]!, last);
+    for (let slot = slotOf(fold, name) & mask; ; slot = (slot + SLOT_WORDS) & mask) {
+      const s = slots[slot]! - 1;
       if (s < 0) return -1;
-      if (
-        services.port[s] === port &&
-        services.protocol[s] === protocol &&
-        services.family[s] === family &&
-        services.address[s * 4 + 3] === words[at + 3]! >>> 0 &&
-        services.address[s * 4 + 2] === words[at + 2]! >>> 0 &&
-        services.address[s * 4 + 1] === words[at + 1]! >>> 0 &&
-        services.address[s * 4] === words[at]! >>> 0
-      ) {
-        return s;
-      }
+      if (slots[slot + SLOT_NAME] !== name || slots[slot + SLOT_ADDRESS] !== last) continue;
+      if (family === 4 || this.#startsAlike(s, words, at)) return s;
     }
+  }
+
+  /** Do the first three words of the service's IPv6 address agree? */
+  #startsAlike(s: number, words: Int32Array, at: number): boolean {
+    const { address } = this.region.services;
+    for (let w = 0; w < 3; w++) if (address[s * 4 + w] !== words[at + w]! >>> 0) return false;
+    return true;
   }
 
   /** The service of a firewall mark, or -1. */
@@ -140,16 +148,20 @@ export class Directory {
 
   #fillSlots(live: number): void {
     const { services } = this.region;
-    const size = 2 ** Math.ceil(Math.log2(Math.max(8, live * 2)));
-    this.#slots = new Int32Array(size);
+    const size = SLOT_WORDS * 2 ** Math.ceil(Math.log2(Math.max(8, live * 2)));
+    const slots = new Int32Array(size);
     for (let s = 0; s < this.services.length; s++) {
       if (this.services[s] === undefined || services.mark[s] !== 0) continue;
       const a = services.address;
       const fold = foldAddress(a[s * 4]!, a[s * 4 + 1]!, a[s * 4 + 2]!, a[s * 4 + 3]!);
-      let slot = slotOf(fold, services.protocol[s]!, services.port[s]!) & (size - 1);
-      while (this.#slots[slot] !== 0) slot = (slot + 1) & (size - 1);
-      this.#slots[slot] = s + 1;
+      const name = nameOf(services.protocol[s]!, services.family[s]!, services.port[s]!);
+      let slot = slotOf(fold, name) & (size - 1);
+      while (slots[slot] !== 0) slot = (slot + SLOT_WORDS) & (size - 1);
+      slots[slot] = s + 1;
+      slots[slot + SLOT_NAME] = name;
+      slots[slot + SLOT_ADDRESS] = a[s * 4 + 3]!;
     }
+    this.slots = slots;
   }
 
   #readPlace(): void {
@@ -183,7 +195,13 @@ function prepared({ scheduler, view }: ServiceEntry): unknown {
   }
 }
 
-function slotOf(fold: number, protocol: number, port: number): number {
-  const hash = Math.imul(fold ^ Math.imul((port << 8) | protocol, 0x9e3779b1), 0x85ebca6b);
-  return hash ^ (hash >>> 15);
+/** Everything that names a service but its address. */
+function nameOf(protocol: number, family: number, port: number): number {
+  return (family << 24) | (protocol << 16) | port;
+}
+
+/** Where a slot begins, before it is cut to the number of slots. */
+function slotOf(fold: number, name: number): number {
+  const hash = Math.imul(fold ^ Math.imul(name, 0x9e3779b1), 0x85ebca6b);
+  return (hash ^ (hash >>> 15)) << SLOT_SHIFT;
 }

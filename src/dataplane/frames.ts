@@ -45,6 +45,8 @@ export interface Frames {
   readonly fragmentId: Int32Array;
   readonly fragmentOffset: Int32Array;
   readonly hash: Uint32Array;
+  /** Head of its bucket when the burst was looked up, row + 1. */
+  readonly head: Int32Array;
   /** Connection found, or -1. */
   readonly row: Int32Array;
   /** Destination chosen; valid when the verdict is Forwarded. */
@@ -70,6 +72,7 @@ export function createFrames(capacity?: number): Frames {
     fragmentId: new Int32Array(n),
     fragmentOffset: new Int32Array(n),
     hash: new Uint32Array(n),
+    head: new Int32Array(n),
     row: new Int32Array(n),
     destination: new Int32Array(n),
   };

@@ -74,7 +74,11 @@ export function bear(context: Context, hash: number, kind: number, d: number, fl
   if (row < 0) return -1;
   const rows = connections.rows;
   const at = row << ROW_SHIFT;
-  for (let w = 0; w < 8; w++) rows[at + w] = flow.words[w]!;
+  const { words } = flow;
+  for (let w = 0; w < 4; w++) {
+    rows[at + C_CLIENT + w] = words[w]!;
+    rows[at + C_VIRTUAL + w] = words[4 + w]!;
+  }
   rows[at + C_PORTS] = (flow.clientPort << 16) | flow.virtualPort;
   rows[at + C_KIND] = kind;
   rows[at + C_DESTINATION] = d;
@@ -116,4 +120,5 @@ export function bury(context: Context, row: number): void {
   counted[d]!--;
   clearOverload(region, d);
   context.changes++;
+  context.departures++;
 }

@@ -29,11 +29,12 @@ export type Pass = () => void;
 /**
  * Looks all flows of the burst up before any is acted on: the look-ups do not depend on each other, so the processor
  * overlaps their cache misses. First the buckets, then the first row of each, which is only touched, because a
- * comparison that waits for memory holds up everything behind it; then they are compared.
+ * comparison that waits for memory holds up everything behind it; then they are compared. A frame that is no flow's has
+ * an old hash in its column and is looked up too: that costs less than to ask each frame what it is.
  */
 export function makeLookUp(context: Context): Pass {
   const { frames, connections } = context;
-  const { burst, kind, head, row, hash, flowKind, client, virtual, ports } = frames;
+  const { burst, head, row, hash, flowKind, client, virtual, ports } = frames;
   const { heads, rows, shift } = connections;
   const touched = new Int32Array(burst.capacity);
 
@@ -51,9 +52,7 @@ export function makeLookUp(context: Context): Pass {
 
   return () => {
     const { count } = burst;
-    for (let i = 0; i < count; i++) {
-      head[i] = kind[i] === FrameKind.Flow4 ? heads[hash[i]! >>> shift]! : 0;
-    }
+    for (let i = 0; i < count; i++) head[i] = heads[hash[i]! >>> shift]!;
     for (let i = 0; i < count; i++) {
       const link = head[i]!;
       if (link !== 0) touched[i] = rows[(link - 1) << ROW_SHIFT]!;

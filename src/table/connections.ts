@@ -83,10 +83,11 @@ export class Connections {
   readonly mark: Uint32Array;
   /** Real server's port as listed; 65535 in an invalidated template. */
   readonly serverPort: Int32Array;
-  readonly #wheel: Int32Array;
-  readonly #older: Int32Array;
-  readonly #newer: Int32Array;
-  readonly #cells: Int32Array;
+  // Private in TypeScript only: V8 takes a property that was assigned once for a constant, a # field never.
+  private readonly wheel: Int32Array;
+  private readonly older: Int32Array;
+  private readonly newer: Int32Array;
+  private readonly cells: Int32Array;
 
   constructor(columns: Columns, capacity: number) {
     // Four times as many buckets as rows: in a full table nine look-ups of ten end at the first row. Every further one
@@ -101,23 +102,23 @@ export class Connections {
     this.controlled = columns.int32(capacity);
     this.mark = columns.uint32(capacity);
     this.serverPort = columns.int32(capacity);
-    this.#wheel = columns.int32(WHEEL_SLOTS);
-    this.#older = columns.int32(capacity);
-    this.#newer = columns.int32(capacity);
-    this.#cells = columns.int32(16);
+    this.wheel = columns.int32(WHEEL_SLOTS);
+    this.older = columns.int32(capacity);
+    this.newer = columns.int32(capacity);
+    this.cells = columns.int32(16);
   }
 
   get live(): number {
-    return this.#cells[CELL_LIVE]!;
+    return this.cells[CELL_LIVE]!;
   }
 
   /** Rows that were ever used: whoever scans the table needs to look no further. */
   get high(): number {
-    return this.#cells[CELL_HIGH]!;
+    return this.cells[CELL_HIGH]!;
   }
 
   get clock(): number {
-    return this.#cells[CELL_CLOCK]!;
+    return this.cells[CELL_CLOCK]!;
   }
 
   isLive(row: number): boolean {
@@ -166,7 +167,7 @@ export class Connections {
 
   /** Takes a free row; -1 when the table is full. The caller fills it, then calls `hash` and `arm`. */
   take(): number {
-    const cells = this.#cells;
+    const cells = this.cells;
     let row = cells[CELL_FREE]! - 1;
     if (row >= 0) {
       cells[CELL_FREE] = this.rows[(row << ROW_SHIFT) + C_NEXT]!;
@@ -215,9 +216,9 @@ export class Connections {
     this.disarm(row);
     this.leaveHalfOpen(row);
     this.rows[at + C_STATUS] = 0;
-    this.rows[at + C_NEXT] = this.#cells[CELL_FREE]!;
-    this.#cells[CELL_FREE] = row + 1;
-    this.#cells[CELL_LIVE]!--;
+    this.rows[at + C_NEXT] = this.cells[CELL_FREE]!;
+    this.cells[CELL_FREE] = row + 1;
+    this.cells[CELL_LIVE]!--;
   }
 
   /** Sets a row's expiry. Cheap when it moves away from now, as it does with nearly every frame. */
@@ -233,14 +234,14 @@ export class Connections {
     this.disarm(row);
     const rows = this.rows;
     const at = row << ROW_SHIFT;
-    const clock = this.#cells[CELL_CLOCK]!;
+    const clock = this.cells[CELL_CLOCK]!;
     const ahead = (rows[at + C_EXPIRES]! - clock) | 0;
     const slot = (clock + (ahead < 1 ? 1 : ahead > WHEEL_MASK ? WHEEL_MASK : ahead)) & WHEEL_MASK;
-    const first = this.#wheel[slot]!;
+    const first = this.wheel[slot]!;
     rows[at + C_TIMER_NEXT] = first;
     rows[at + C_TIMER_PREV] = -(slot + 1);
     if (first !== 0) rows[((first - 1) << ROW_SHIFT) + C_TIMER_PREV] = row + 1;
-    this.#wheel[slot] = row + 1;
+    this.wheel[slot] = row + 1;
   }
 
   disarm(row: number): void {
@@ -249,7 +250,7 @@ export class Connections {
     const next = rows[at + C_TIMER_NEXT]!;
     const previous = rows[at + C_TIMER_PREV]!;
     if (previous === 0) return;
-    if (previous < 0) this.#wheel[-previous - 1] = next;
+    if (previous < 0) this.wheel[-previous - 1] = next;
     else rows[((previous - 1) << ROW_SHIFT) + C_TIMER_NEXT] = next;
     if (next !== 0) rows[((next - 1) << ROW_SHIFT) + C_TIMER_PREV] = previous;
     rows[at + C_TIMER_NEXT] = 0;
@@ -258,12 +259,12 @@ export class Connections {
 
   /** Starts the wheel at this tick: once for a new table, and by `rebuild`. */
   startClock(tick: number): void {
-    this.#cells[CELL_CLOCK] = tick;
+    this.cells[CELL_CLOCK] = tick;
   }
 
   /** Works the wheel off up to and including `tick`; hands every row whose time is up to `handler`. */
   advance(tick: number, handler: DueHandler): void {
-    const cells = this.#cells;
+    const cells = this.cells;
     if (cells[CELL_LIVE] === 0) {
       cells[CELL_CLOCK] = tick;
       return;
@@ -272,13 +273,13 @@ export class Connections {
       const now = (cells[CELL_CLOCK]! + 1) | 0;
       cells[CELL_CLOCK] = now;
       const slot = now & WHEEL_MASK;
-      if (this.#wheel[slot] !== 0) this.#workOff(slot, now, handler);
+      if (this.wheel[slot] !== 0) this.#workOff(slot, now, handler);
     }
   }
 
   #workOff(slot: number, now: number, handler: DueHandler): void {
     // The slot is taken off first: rows armed meanwhile go to later slots, so this ends.
-    for (let link = this.#wheel[slot]!; link !== 0; link = this.#wheel[slot]!) {
+    for (let link = this.wheel[slot]!; link !== 0; link = this.wheel[slot]!) {
       const row = link - 1;
       if (((this.rows[(row << ROW_SHIFT) + C_EXPIRES]! - now) | 0) > 0) {
         this.arm(row);
@@ -291,14 +292,14 @@ export class Connections {
 
   /** Puts a connection at the young end of the half-open queue. */
   joinHalfOpen(row: number): void {
-    const cells = this.#cells;
+    const cells = this.cells;
     const at = (row << ROW_SHIFT) + C_STATUS;
     if ((this.rows[at]! & ConnectionFlag.HalfOpen) !== 0) return;
     this.rows[at]! |= ConnectionFlag.HalfOpen;
     const newest = cells[CELL_NEWEST]!;
-    this.#older[row] = newest;
-    this.#newer[row] = 0;
-    if (newest !== 0) this.#newer[newest - 1] = row + 1;
+    this.older[row] = newest;
+    this.newer[row] = 0;
+    if (newest !== 0) this.newer[newest - 1] = row + 1;
     else cells[CELL_OLDEST] = row + 1;
     cells[CELL_NEWEST] = row + 1;
   }
@@ -307,17 +308,17 @@ export class Connections {
     const at = (row << ROW_SHIFT) + C_STATUS;
     if ((this.rows[at]! & ConnectionFlag.HalfOpen) === 0) return;
     this.rows[at]! &= ~ConnectionFlag.HalfOpen;
-    const older = this.#older[row]!;
-    const newer = this.#newer[row]!;
-    if (older !== 0) this.#newer[older - 1] = newer;
-    else this.#cells[CELL_OLDEST] = newer;
-    if (newer !== 0) this.#older[newer - 1] = older;
-    else this.#cells[CELL_NEWEST] = older;
+    const older = this.older[row]!;
+    const newer = this.newer[row]!;
+    if (older !== 0) this.newer[older - 1] = newer;
+    else this.cells[CELL_OLDEST] = newer;
+    if (newer !== 0) this.older[newer - 1] = older;
+    else this.cells[CELL_NEWEST] = older;
   }
 
   /** The connection that has been half-open longest, or -1: it goes first when the table is full. */
   oldestHalfOpen(): number {
-    return this.#cells[CELL_OLDEST]! - 1;
+    return this.cells[CELL_OLDEST]! - 1;
   }
 
   /**
@@ -327,23 +328,23 @@ export class Connections {
   rebuild(tick: number, hashOf: (row: number) => number, halfOpen: (row: number) => boolean): void {
     const rows = this.rows;
     this.heads.fill(0);
-    this.#wheel.fill(0);
-    const high = Math.min(this.#cells[CELL_HIGH]!, this.capacity);
-    this.#cells.fill(0);
-    this.#cells[CELL_HIGH] = high;
-    this.#cells[CELL_CLOCK] = tick;
+    this.wheel.fill(0);
+    const high = Math.min(this.cells[CELL_HIGH]!, this.capacity);
+    this.cells.fill(0);
+    this.cells[CELL_HIGH] = high;
+    this.cells[CELL_CLOCK] = tick;
     for (let row = high - 1; row >= 0; row--) {
       const at = row << ROW_SHIFT;
       rows[at + C_TIMER_NEXT] = 0;
       rows[at + C_TIMER_PREV] = 0;
       if ((rows[at + C_STATUS]! & ConnectionFlag.Live) === 0) {
         rows[at + C_STATUS] = 0;
-        rows[at + C_NEXT] = this.#cells[CELL_FREE]!;
-        this.#cells[CELL_FREE] = row + 1;
+        rows[at + C_NEXT] = this.cells[CELL_FREE]!;
+        this.cells[CELL_FREE] = row + 1;
         continue;
       }
       rows[at + C_STATUS]! &= ~(ConnectionFlag.HalfOpen | ConnectionFlag.Hashed);
-      this.#cells[CELL_LIVE]!++;
+      this.cells[CELL_LIVE]!++;
       this.hash(row, hashOf(row));
       this.arm(row);
       if (halfOpen(row)) this.joinHalfOpen(row);
