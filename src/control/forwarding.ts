@@ -17,6 +17,7 @@ import { inheritPacketRings, openRings, type Rings } from "./rings.ts";
 import { PiscinaShardHost, type ShardEvent, type ShardHost } from "./shard-host.ts";
 import { isXdp, type RingSockets, type ShardTask } from "./shard-task.ts";
 import { Silence, SilenceError } from "./silence.ts";
+import { steer } from "./steering.ts";
 import { silencedTraffic } from "./traffic.ts";
 
 export interface ForwardingOptions {
@@ -210,6 +211,7 @@ export class Forwarding {
     });
     this.#rings = rings;
     this.#undo.push(() => rings.close());
+    steer(this.#region, rings.byQueue);
     // The rings are new: where the last process's ring stood says nothing about them.
     for (const shard of this.#region.shards) shard.cells[ShardCell.RingPosition] = 0;
     return rings;

@@ -22,6 +22,8 @@ import { shardProgram, takenTraffic } from "./traffic.ts";
 export interface Rings {
   /** Which path they really got: "af_packet", "af_xdp native copy". */
   readonly name: string;
+  /** Whether the NIC's queues decide which shard a frame comes to, not the flow's hash. */
+  readonly byQueue: boolean;
   /** By shard. */
   readonly sockets: readonly RingSockets[];
   /** Has what enters the rings follow the services and the addresses that we answer for. Throws a NativeError. */
@@ -66,6 +68,7 @@ export const inheritPacketRings = packetRings;
 function packetRings(sockets: readonly PacketSockets[], filter: RingOptions["filter"]): Rings {
   return {
     name: "af_packet",
+    byQueue: false,
     sockets,
     follow: () => {
       const program = filter();
@@ -102,14 +105,16 @@ function openXdp(options: RingOptions, insist: boolean): Rings | undefined {
     opened.close();
     throw error;
   }
-  return { name: `af_xdp ${opened.mode}`, sockets: opened.sockets, follow, close: opened.close };
+  const { sockets, mode, close } = opened;
+  return { name: `af_xdp ${mode}`, byQueue: true, sockets, follow, close };
 }
 
 /** A queue's frames can go to that queue's socket only, so each queue needs a shard. */
 function misfit(interfaceName: string, shards: number): string | undefined {
   const { queues } = native().link(interfaceName);
   if (queues === shards) return undefined;
-  return `it has ${queues} receive queues and the director ${shards} shards: say shards: ${queues}, or \`ethtool -L\``;
+  const count = (n: number, what: string) => `${n} ${what}${n === 1 ? "" : "s"}`;
+  return `it has ${count(queues, "receive queue")} and the director ${count(shards, "shard")}: say shards: ${queues}, or \`ethtool -L\``;
 }
 
 function fallBack({ interfaceName, warn }: RingOptions, insist: boolean, why: string): undefined {

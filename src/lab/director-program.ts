@@ -16,6 +16,7 @@ export interface VerdictCounters {
   ring: string;
   /** Frames that the kernel dropped before the rings. */
   ringDrops: number;
+  shards: { received: number }[];
 }
 
 export interface DirectorProgramOptions {

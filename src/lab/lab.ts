@@ -64,7 +64,7 @@ export class Lab {
     await Promise.all([
       this.in("switch")
         .sysctl(quiet)
-        .then(() => this.in("switch").ip(switchLinks(hosts, pids, mtu))),
+        .then(() => this.in("switch").ip(switchLinks(hosts, pids, options))),
       this.in("router").ip(clientLink(pids.get("client")!, mtu)),
     ]);
     await Promise.all(

@@ -58,7 +58,9 @@ async function stand(options: StandOptions): Promise<number> {
   const { names, modules } = await chooseSchedulers(options.schedulers);
   sweepScratch();
   const folder = makeScratch();
-  const lab = await Lab.create({ clientAddresses: CLIENTS });
+  // AF_XDP has one shard for each queue.
+  const queues = options.ring === "packet" ? 1 : options.shards;
+  const lab = await Lab.create({ clientAddresses: CLIENTS, queues });
   try {
     const config = labConfig(names, lab.realServers.length, options.shards, options.ring);
     const [client, , director] = await Promise.all([

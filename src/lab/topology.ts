@@ -38,6 +38,8 @@ export interface LabOptions {
   vipBy?: "arp" | "route";
   /** net.ipv4.ip_forward on the director's host. Default false. */
   ipForward?: boolean;
+  /** Queues of the director's interface, and of the switch's port that leads to it. Default 1. */
+  queues?: number;
   /** MTU by host, both ends of its link: `{ rs1: 1400 }`. Default 1500. */
   mtu?: Record<string, number>;
 }
@@ -66,14 +68,15 @@ export function neighboursOnSwitch(realServers: number): Map<string, string> {
 export function switchLinks(
   hosts: ReadonlyMap<string, string>,
   pids: ReadonlyMap<string, number>,
-  mtu: Record<string, number>,
+  { mtu = {}, queues = 1 }: LabOptions,
 ): string[] {
   const lines = ["link add br0 type bridge stp_state 0 forward_delay 0 mcast_snooping 0", "link set br0 up"];
   for (const [host, address] of hosts) {
     const device = host === "router" ? "eth1" : "eth0";
     const size = mtu[host] ?? 1500;
+    const many = host === "director" && queues > 1 ? `numtxqueues ${queues} numrxqueues ${queues} ` : "";
     lines.push(
-      `link add ${host} mtu ${size} type veth peer name ${device} address ${macOf(address)} mtu ${size} netns ${pids.get(host)}`,
+      `link add ${host} mtu ${size} ${many}type veth peer name ${device} address ${macOf(address)} mtu ${size} ${many}netns ${pids.get(host)}`,
       `link set ${host} master br0 up`,
     );
   }

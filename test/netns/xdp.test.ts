@@ -7,9 +7,9 @@ import { DirectorProgram } from "../../src/lab/director-program.ts";
 import type { Lab } from "../../src/lab/lab.ts";
 import type { Program } from "../../src/lab/program.ts";
 import { realServerAddress, VIP } from "../../src/lab/topology.ts";
-import { Client, startServers } from "../../src/lab/traffic.ts";
+import { Client, type Round, startServers } from "../../src/lab/traffic.ts";
 import { type Cluster, clusterConfig, makeCluster, RINGS } from "../helpers/cluster.ts";
-import { eventually, makeFolder, makeLab, sleep } from "../helpers/world.ts";
+import { eventually, makeFolder, makeLab, needs, sleep } from "../helpers/world.ts";
 
 const XDP = { ring: { kind: "xdp!" } } as const;
 const RUN = [process.execPath, built("cli/dr-director.js"), "run", "-i", "eth0", "--state", "none"];
@@ -142,6 +142,89 @@ describe("what it does not take", () => {
     expect(await call(lab, 8001)).toBe("host");
   });
 });
+
+describe("several queues, a shard for each", () => {
+  const TWO = { lab: { queues: 2 }, config: { ...XDP, shards: 2 } };
+
+  story("flows live in the shard whose queue the NIC chose: hardly a frame is handed over", async () => {
+    const { client, director } = await makeCluster(TWO);
+    const round = await client.request({ requests: 300, parallel: 20, keepAlive: true });
+    expect(round).toMatchObject({ failed: 0, errors: [] });
+    expect(await client.request({ requests: 60 })).toMatchObject({
+      failed: 0,
+      answers: { rs1: 20, rs2: 20, rs3: 20 },
+    });
+    const { shards, verdicts } = await director.counters();
+    for (const { received } of shards) expect(received).toBeGreaterThan(100);
+    expect(verdicts.HandedOver! / verdicts.Forwarded!).toBeLessThan(0.05);
+    expect(shards.reduce((sum, { received }) => sum + received, 0)).toBe(
+      Object.values(verdicts).reduce((sum, count) => sum + count, 0),
+    );
+  });
+
+  story("a flow's fragmented datagrams reach the real server that its small ones reach", async (context) => {
+    needs(context, "python3");
+    const { lab, director } = await makeCluster(TWO);
+    const outcomes = await Promise.all(
+      [1, 2, 3, 4, 5, 6].map(() => lab.run("client", ["python3", "-c", FRAGMENTS])),
+    );
+    expect(outcomes.map(({ stderr }) => stderr)).toEqual(["", "", "", "", "", ""]);
+    const servers = outcomes.map(({ stdout }) => stdout.trim()).sort();
+    expect(servers).toEqual(["['rs1']", "['rs1']", "['rs2']", "['rs2']", "['rs3']", "['rs3']"]);
+    expect((await director.counters()).verdicts).toMatchObject({ FragmentLost: 0 });
+  });
+
+  story("a router's 'fragmentation needed' finds the real server whose answers are too large", async () => {
+    const { client, director } = await makeCluster({ ...TWO, lab: { queues: 2, mtu: { client: 1200 } } });
+    const round = await client.request({ requests: 60, parallel: 6, path: "/bytes/30000", timeout: 3_000 });
+    expect(round).toMatchObject({ failed: 0 });
+    expect((await director.counters()).verdicts.NotOurs).toBe(0);
+  });
+
+  story("what a director by queues leaves is found by one whose frames come by hash, and back", async () => {
+    const lab = await makeLab({ queues: 2 });
+    const folder = makeFolder();
+    await startServers(lab);
+    const client = await Client.start(lab);
+    const options = { requests: 150, keepAlive: true, pause: 40, timeout: 4_000 };
+    const rounds: Promise<Round>[] = [];
+    for (const ring of ["xdp!", "packet", "xdp!"] as const) {
+      const config = clusterConfig({ config: { ring: { kind: ring }, shards: 2 } });
+      const director = await DirectorProgram.start(lab, config, { folder });
+      rounds.push(...[1, 2, 3, 4].map(() => client.request(options)));
+      await sleep(700);
+      director.program.signal("SIGKILL");
+      await director.program.ended;
+    }
+    const config = clusterConfig({ config: { ring: { kind: "packet" }, shards: 2 } });
+    await DirectorProgram.start(lab, config, { folder });
+    for (const { failed, answers } of await Promise.all(rounds))
+      expect([failed, Object.keys(answers).length]).toEqual([0, 1]);
+  });
+
+  story("a shard too few or too many is refused with what to say instead", async () => {
+    const lab = await makeLab({ queues: 2 });
+    const refused = await lab.run("director", [
+      ...RUN,
+      "--ring",
+      "xdp!",
+      "--socket",
+      join(makeFolder(), "s"),
+    ]);
+    expect(refused.code).toBe(1);
+    expect(refused.stderr).toMatch(/it has 2 receive queues and the director 1 shards?: say shards: 2/);
+  });
+});
+
+/** Small and large datagrams of one flow in turn; prints who answered. */
+const FRAGMENTS = `
+import socket
+s = socket.socket(socket.AF_INET, socket.SOCK_DGRAM); s.settimeout(3); s.connect(("${VIP}", 7))
+who = set()
+for i in range(60):
+    text = b"%d" % i * (1500 if i % 3 else 1); s.send(text); name, back = s.recv(65535).split(b": ", 1); assert back == text; who.add(name.decode())
+print(sorted(who))
+`;
 
 describe("the end", () => {
   story("SIGTERM and kill -9 leave no program on the interface; the next start goes on", async () => {
