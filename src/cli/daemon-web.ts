@@ -8,32 +8,23 @@ import { addEvents, eventsOf, serveWeb, WebError } from "../observe/web.ts";
 import { native } from "../ring/native.ts";
 import type { Logger } from "./log.ts";
 
-export interface DaemonWebFlags {
-  web?: string;
-}
-
 const LOOPBACK = /^(127\.|::1$)/;
 
-/** GET /v1/live, and the page when `--web` asks for it; returns what closes both. Throws WebError. */
-export async function openDaemonWeb(
-  api: FastifyInstance,
-  director: Director,
-  taps: Taps,
-  flags: DaemonWebFlags,
-  logger: Logger,
-): Promise<() => Promise<void>> {
+/** GET /v1/live on the control socket; close what it returns. */
+export function addLive(api: FastifyInstance, director: Director, taps: Taps): Live {
   const label = director.config.interface ?? "";
   const live = new Live({ source: director, taps, label, now: () => native().monotonic() });
   addEvents(api, "/v1/live", eventsOf(live));
-  if (flags.web === undefined) return async () => live.close();
-  const where = parseListenAddress(flags.web);
-  if (where === undefined) throw new WebError(`--web: "${flags.web}" is no address and port`);
+  return live;
+}
+
+/** The page at `asked`, an address and port; returns what closes it. Throws WebError. */
+export async function openDaemonWeb(live: Live, asked: string, logger: Logger): Promise<() => Promise<void>> {
+  const where = parseListenAddress(asked);
+  if (where === undefined) throw new WebError(`--web: "${asked}" is no address and port`);
   const web = await serveWeb({ ...where, mode: "live", events: eventsOf(live) });
   logger.info({ event: "web", url: web.url }, `the page is at ${web.url}`);
   if (!LOOPBACK.test(where.host))
     logger.warn({ event: "web" }, `everybody who reaches ${where.host} can see this director's connections`);
-  return async () => {
-    live.close();
-    await web.close();
-  };
+  return web.close;
 }

@@ -18,10 +18,12 @@ import { SuccessionDoor } from "../control/succession.ts";
 import { MetricsServerError, serveMetrics } from "../observe/http.ts";
 import { Metrics } from "../observe/metrics.ts";
 import { KernelRates } from "../observe/rates.ts";
+import { WebError } from "../observe/web.ts";
 import { isNativeError, native } from "../ring/native.ts";
 import type { Region } from "../table/region.ts";
 import { type RunFlags, readConfig, readRules, schedulerPaths } from "./commands/run.ts";
 import { openDaemonCapture } from "./daemon-capture.ts";
+import { addLive, openDaemonWeb } from "./daemon-web.ts";
 import { createLogger, type Logger, logEvent } from "./log.ts";
 import { ServiceManager } from "./service-manager.ts";
 import { Signals } from "./signals.ts";
@@ -125,9 +127,12 @@ async function openDoors(director: Director, logger: Logger, flags: RunFlags): P
     const { region, config } = director;
     const interfaceName = config.interface ?? "";
     addCapture(api, { region, taps: capture.taps, interfaceName, version: version() });
+    const live = addLive(api, director, capture.taps);
+    doors.push(() => live.close());
     doors.push(await listen(api, socket, group, director.hasPredecessor));
     await director.dismissPredecessor();
     if (asked !== undefined) doors.push(await openMetrics(metrics, asked, logger));
+    if (flags.web !== undefined) doors.push(await openDaemonWeb(live, flags.web, logger));
     const door = new SuccessionDoor(director, takeoverPath(socket));
     doors.push(() => door.close());
     const idle = () => door.idle;
@@ -189,6 +194,7 @@ function explain(error: unknown): string {
     DirectorError,
     MetricsServerError,
     CaptureRequestError,
+    WebError,
     TakeoverError,
   ].some((type) => error instanceof type);
   const message = error instanceof Error ? error.message : String(error);

@@ -14,6 +14,7 @@ export interface RunFlags extends DaemonCaptureFlags {
   socket?: string;
   state?: string;
   metrics?: string;
+  web?: string;
   shards?: number;
   cpus?: number[];
   ring?: Config["ring"]["kind"];
@@ -42,6 +43,7 @@ export function register(program: Command): void {
     .addOption(new Option("--socket <path>", "control socket").env("DR_DIRECTOR_SOCKET"))
     .option("--state <path>", "state file, or none to keep the state in memory")
     .option("--metrics <address>", "serve Prometheus metrics there, as 127.0.0.1:9107 or 9107")
+    .option("--web <address>", "serve the page there, to look at only, as 127.0.0.1:8080 or 8080")
     .option("--shards <n>", "worker threads", integer)
     .option("--cpus <list>", "CPUs the shards are pinned to, as 0,1", numbers)
     .addOption(new Option("--ring <kind>", "ring").choices(["packet", "xdp", "xdp!"]))
