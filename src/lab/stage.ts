@@ -56,6 +56,12 @@ export class Stage {
     this.config = options.config;
   }
 
+  /** What stands already. */
+  static of(parts: Pick<Stage, "lab" | "client" | "servers" | "director" | "folder" | "config">): Stage {
+    const { lab, client, servers, director, folder, config } = parts;
+    return new Stage(lab, client, servers, director, { folder, config });
+  }
+
   static async create({ folder, lab: labOptions = {}, config: own = {} }: StageOptions): Promise<Stage> {
     const lab = await Lab.create({ clientAddresses: 8, ...labOptions });
     try {

@@ -6,14 +6,18 @@ import { audienceGone, isKeeper, leaveStanding, onTerminal, tellOver, write } fr
 import { Lab } from "./lab.ts";
 import { live, ratesHeading, ratesLine } from "./live.ts";
 import { labConfig, mainJob } from "./main-job.ts";
+import { serveLabPage } from "./page.ts";
 import * as print from "./print.ts";
 import { checkNamespaces, isRoot, isRootless, runInUserNamespace } from "./privilege.ts";
 import type { LabReport } from "./report.ts";
 import { chooseSchedulers } from "./scheduler-choice.ts";
 import { makeScratch, sweepScratch } from "./scratch.ts";
+import { Stage } from "./stage.ts";
+import { stopSignal, unlessStopped } from "./stopping.ts";
 import { type Style, styleFor } from "./style.ts";
 import { clientAddress, realServerAddress, VIP } from "./topology.ts";
 import { Client, startServers } from "./traffic.ts";
+import { withRelay } from "./web-relay.ts";
 
 export interface StandOptions {
   once: boolean;
@@ -23,6 +27,8 @@ export interface StandOptions {
   ring: Config["ring"]["kind"];
   /** Names or module files; none means every one that comes first in a book (rr wrr lc wlc sh). */
   schedulers: readonly string[];
+  /** Port of the page while the lab stays, 0 for any; "off" for none. */
+  web: number | "off";
 }
 
 const CLIENTS = 8;
@@ -31,25 +37,16 @@ const CLIENTS = 8;
 export async function runLab(options: StandOptions): Promise<number> {
   try {
     await checkNamespaces();
-    if (!isRoot()) return await runInUserNamespace();
+    if (!isRoot()) {
+      const page = !options.once && options.web !== "off";
+      return await (page ? withRelay(Number(options.web), runInUserNamespace) : runInUserNamespace());
+    }
     if (options.keep && !isKeeper()) return await leaveStanding(options.once);
     return await stand(options);
   } catch (error) {
     write(`dr-director lab: ${(error as Error).message}\n`, "stderr");
     return 1;
   }
-}
-
-/** Fires on the first signal that asks us to end; a second one ends us at once, and the kernel cleans up. */
-function stopSignal(): AbortSignal {
-  const stop = new AbortController();
-  for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
-    process.on(signal, () => {
-      if (stop.signal.aborted) process.exit(130);
-      stop.abort();
-    });
-  }
-  return stop.signal;
 }
 
 async function stand(options: StandOptions): Promise<number> {
@@ -63,7 +60,7 @@ async function stand(options: StandOptions): Promise<number> {
   const lab = await Lab.create({ clientAddresses: CLIENTS, queues });
   try {
     const config = labConfig(names, lab.realServers.length, options.shards, options.ring);
-    const [client, , director] = await Promise.all([
+    const [client, servers, director] = await Promise.all([
       Client.start(lab),
       startServers(lab),
       DirectorProgram.start(lab, config, { folder, schedulers: modules }),
@@ -81,7 +78,13 @@ async function stand(options: StandOptions): Promise<number> {
     screen.report(report);
     if (options.keep) screen.kept(lab);
     tellOver(report.held);
-    if (!options.once) await stay(lab, client, audienceGone(stopped), screen);
+    if (!options.once) {
+      const stage = Stage.of({ lab, client, servers, director, folder, config });
+      const page = options.web === "off" ? undefined : await serveLabPage({ stage, port: options.web });
+      if (page !== undefined) screen.say("", `Watch it, and change things: ${page.url}`);
+      await stay(lab, client, audienceGone(stopped), screen);
+      await page?.close();
+    }
     if (options.keep) await unlessStopped(stopped, new Promise(() => {}));
     return report.held ? 0 : 1;
   } finally {
@@ -100,14 +103,6 @@ function factsOf(lab: Lab, shards: number, ring: string, milliseconds: number): 
     ring,
     setupMilliseconds: Math.round(milliseconds),
   };
-}
-
-/** The task's result, or undefined as soon as we are asked to stop. */
-function unlessStopped<T>(stopped: AbortSignal, task: Promise<T>): Promise<T | undefined> {
-  const aborted = new Promise<undefined>((resolve) =>
-    stopped.addEventListener("abort", () => resolve(undefined), { once: true }),
-  );
-  return Promise.race([task, aborted]);
 }
 
 async function stay(lab: Lab, client: Client, stopped: AbortSignal, screen: Screen): Promise<void> {

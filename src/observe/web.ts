@@ -22,6 +22,8 @@ export interface WebOptions {
   readonly host: string;
   /** 0 takes any. */
   readonly port: number;
+  /** A unix socket to listen on instead, for somebody who relays `port` to it. */
+  readonly path?: string;
   /** "live" is to look at only. */
   readonly mode: "live" | "lab";
   readonly events: Events;
@@ -176,9 +178,9 @@ function addCommand(web: FastifyInstance, command: (body: unknown) => Promise<un
   });
 }
 
-async function listening(web: FastifyInstance, { host, port }: WebOptions): Promise<void> {
+async function listening(web: FastifyInstance, { host, port, path }: WebOptions): Promise<void> {
   try {
-    await web.listen({ host, port });
+    await web.listen(path === undefined ? { host, port } : { path });
   } catch (error) {
     const { code, message } = error as NodeJS.ErrnoException;
     const reason = code === "EADDRINUSE" ? "somebody else listens there" : message;

@@ -10,6 +10,14 @@ interface LabFlags {
   shards: number;
   ring: Config["ring"]["kind"];
   scheduler?: string[];
+  web: number | "off";
+}
+
+function webPort(text: string): number | "off" {
+  const port = Number(text);
+  if (text === "off") return text;
+  if (!/^\d{1,5}$/.test(text) || port > 65_535) throw new InvalidArgumentError("a port, or off");
+  return port;
 }
 
 function shardCount(text: string): number {
@@ -39,6 +47,7 @@ export function register(program: Command): void {
       "only this scheduler, or one from a module file; may be repeated",
       more,
     )
+    .option("--web <port|off>", "port of the page on this machine's loopback; any by default", webPort, 0)
     .addHelpText("after", "\nNeeds root, or a machine that allows user namespaces. Touches nothing outside.")
     .action(async (flags: LabFlags) => {
       // Loaded here: the other commands need nothing of the lab.
@@ -50,6 +59,7 @@ export function register(program: Command): void {
         shards: flags.shards,
         ring: flags.ring,
         schedulers: flags.scheduler ?? [],
+        web: flags.web,
       };
       process.exitCode = await runLab(options);
     });
