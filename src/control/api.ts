@@ -24,6 +24,13 @@ import { requestFault } from "./request-fault.ts";
 /** Two thousand services of fifty servers each, as JSON, and as much again. */
 const BODY_LIMIT = 128 * 1024 * 1024;
 
+/** For a request to come in whole, and for a client to take the next piece of a listing. */
+const PATIENCE_MS = 60_000;
+/** More clients than that at once have to wait their turn; below what a process may have open. */
+const CLIENTS = 512;
+/** After so many a connection is closed: one that asks on and on without reading piles up no more answers. */
+const REQUESTS = 100;
+
 const STATUS: Readonly<Record<CommandErrorCode, number>> = {
   EEXIST: 409,
   ESRCH: 404,
@@ -38,7 +45,13 @@ const STATUS: Readonly<Record<CommandErrorCode, number>> = {
 
 /** The API over a director, not yet listening; `pages` are served besides its own routes. */
 export function createApi(director: Director, pages: readonly Page[] = []): FastifyInstance {
-  const api = fastify({ bodyLimit: BODY_LIMIT, forceCloseConnections: true });
+  const api = fastify({
+    bodyLimit: BODY_LIMIT,
+    forceCloseConnections: true,
+    requestTimeout: PATIENCE_MS,
+    maxRequestsPerSocket: REQUESTS,
+  });
+  api.server.maxConnections = CLIENTS;
   // While somebody takes over nothing is carried out; afterwards it is the other's to do.
   api.addHook("preHandler", async () => director.steady);
   addCommands(api, director);
@@ -57,7 +70,7 @@ export function createApi(director: Director, pages: readonly Page[] = []): Fast
   api.get("/v1/openapi.json", () => openApiDocument(pages));
   api.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
     const status = error.statusCode ?? 500;
-    const code = status < 500 ? "EINVAL" : status === 503 ? "EAGAIN" : "EIO";
+    const code = status === 403 ? "EPERM" : status < 500 ? "EINVAL" : status === 503 ? "EAGAIN" : "EIO";
     return reply.code(status).send({ error: { code, message: error.message } });
   });
   return api;
@@ -72,7 +85,7 @@ function addProc(api: FastifyInstance, director: Director): void {
     const result = director.execute({ kind: "save", numeric: true });
     if (!result.ok || result.listing?.kind !== "services") return reply.code(500).send();
     const { services, info } = result.listing;
-    return reply.type("text/plain").send(Readable.from(procIpVs(services, info)));
+    return sendPieces(reply.type("text/plain"), procIpVs(services, info));
   });
   api.get("/v1/proc/ip_vs_stats", (_, reply) => {
     const { stats, rates } = director.total();
@@ -138,7 +151,7 @@ function carryOut(director: Director, command: DirectorCommand, reply: FastifyRe
   director.settle();
   if (!result.ok) return refuse(reply, result.error);
   if (result.listing === undefined) return { ok: true };
-  return reply.type("application/x-ndjson").send(Readable.from(lines(result.listing)));
+  return sendPieces(reply.type("application/x-ndjson"), lines(result.listing));
 }
 
 /** Goes on after a failure, as a script of ipvsadm commands would. */
@@ -154,6 +167,12 @@ function carryOutAll(director: Director, commands: readonly DirectorCommand[]): 
 
 function rows(listing: Listing): Iterable<unknown> {
   return "services" in listing ? listing.services : "connections" in listing ? listing.connections : [];
+}
+
+/** Sent as fast as it is read; a client that stops reading is given up, and with it the listing. */
+function sendPieces(reply: FastifyReply, pieces: Iterable<string>): FastifyReply {
+  reply.raw.setTimeout(PATIENCE_MS, () => reply.raw.destroy());
+  return reply.send(Readable.from(pieces));
 }
 
 /** A listing as JSON lines: its head, a line a row, and a last one that says how many there were. */
@@ -172,7 +191,7 @@ function* lines(listing: Listing): Generator<string> {
 function rowsOf(director: Director, command: DirectorCommand, reply: FastifyReply): FastifyReply {
   const result = director.execute(command);
   if (!result.ok || result.listing === undefined) return reply.code(500).send();
-  return reply.type("application/json").send(Readable.from(array(result.listing)));
+  return sendPieces(reply.type("application/json"), array(result.listing));
 }
 
 function* array(listing: Listing): Generator<string> {

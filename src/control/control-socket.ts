@@ -12,6 +12,7 @@ import {
 import { connect } from "node:net";
 import { dirname } from "node:path";
 import type { FastifyInstance } from "fastify";
+import { admitPeers } from "./peer.ts";
 
 export const DEFAULT_SOCKET = "/run/dr-director/control.sock";
 
@@ -38,6 +39,7 @@ export async function listen(
   if (Buffer.byteLength(own) > LONGEST_PATH)
     throw new SocketError(`${path} is too long for a socket: at most ${LONGEST_PATH - 8} bytes`);
   if (existsSync(own)) unlinkSync(own);
+  admitPeers(api, gid);
   // From its first moment nobody else may open it.
   const before = process.umask(0o177);
   try {

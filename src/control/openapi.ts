@@ -1,45 +1,30 @@
 /** The control API described for programs (OpenAPI 3.1); request bodies come from the schemas that check them. */
 import { z } from "zod";
-import { VERDICT_NAMES } from "../dataplane/verdict.ts";
+import {
+  applyAnswer,
+  batchAnswer,
+  connectionsAnswer,
+  countersAnswer,
+  doneAnswer,
+  errorAnswer,
+  neighboursAnswer,
+  planAnswer,
+  servicesAnswer,
+  vipsAnswer,
+} from "./answer-schema.ts";
 import { activationSchema, documentSchema, requestSchema } from "./api-schema.ts";
 import { captureSchema } from "./capture-stream.ts";
+import { configSchema } from "./config-schema.ts";
 import { explainSchema } from "./explain-api.ts";
 
 type Json = Readonly<Record<string, unknown>>;
 
 const text = (description: string): Json => ({ type: "string", description });
-const number: Json = { type: "number" };
-const list = (items: Json): Json => ({ type: "array", items });
 
-const VERDICTS: Json = {
-  type: "object",
-  properties: Object.fromEntries(VERDICT_NAMES.map((name) => [name, number])),
-  required: VERDICT_NAMES,
-};
+/** What is answered, as JSON Schema. */
+const shape = (schema: z.ZodType): Json => z.toJSONSchema(schema, { io: "output", unrepresentable: "any" });
 
-const ERROR: Json = {
-  type: "object",
-  properties: {
-    error: {
-      type: "object",
-      properties: { code: text("The kernel's errno, by name"), message: text("A sentence for people") },
-      required: ["code", "message"],
-    },
-  },
-  required: ["error"],
-};
-
-const COUNTERS: Json = {
-  type: "object",
-  properties: {
-    received: { ...number, description: "Frames received: the sum of the verdicts" },
-    verdicts: VERDICTS,
-    ringDrops: { ...number, description: "Frames that the kernel dropped before the rings" },
-    ring: text("The path that frames really take: af_packet, af_xdp zero-copy, af_xdp native copy, …"),
-    shards: list({ type: "object" }),
-  },
-  required: ["received", "verdicts", "ringDrops", "ring", "shards"],
-};
+const ERROR = shape(errorAnswer);
 
 function answer(description: string, schema: Json, type = "application/json"): Json {
   return { description, content: { [type]: { schema } } };
@@ -84,20 +69,24 @@ export function openApiDocument(pages: readonly Page[] = []): Json {
         {
           description: "Done; a listing comes as JSON lines: a head, a line a row, and `{end: rows}`",
           content: {
-            "application/json": { schema: OBJECT },
+            "application/json": { schema: shape(z.union([doneAnswer, batchAnswer])) },
             "application/x-ndjson": { schema: text("JSON lines") },
           },
         },
       ),
-      "/v1/plan": post("What a config would change", documentSchema, answer("Commands", OBJECT)),
+      "/v1/plan": post("What a config would change", documentSchema, answer("Commands", shape(planAnswer))),
       "/v1/apply": post(
         "Take a config over, as a difference",
         documentSchema,
-        answer("What was done", OBJECT),
+        answer("What was done", shape(applyAnswer)),
       ),
       "/v1/vips": {
-        ...get("Virtual addresses and whether they are active", list(OBJECT)),
-        ...post("Make an owned virtual address active or standby", activationSchema, answer("Done", OBJECT)),
+        ...get("Virtual addresses and whether they are active", shape(vipsAnswer)),
+        ...post(
+          "Make an owned virtual address active or standby",
+          activationSchema,
+          answer("Done", shape(doneAnswer)),
+        ),
       },
       "/v1/explain": post(
         "What becomes of a frame and why; changes nothing (docs/explain-json.md)",
@@ -109,11 +98,14 @@ export function openApiDocument(pages: readonly Page[] = []): Json {
         captureSchema,
         answer("pcapng", TEXT, "application/x-pcapng"),
       ),
-      "/v1/counters": get("Frames received and what became of them", COUNTERS),
-      "/v1/services": get("Virtual services with their real servers, newest first", list(OBJECT)),
-      "/v1/connections": get("Connections and persistence templates", list(OBJECT)),
-      "/v1/config": get("The config in force; services changed by command are not in it", OBJECT),
-      "/v1/neighbours": get("Real servers' MAC addresses and their states", list(OBJECT)),
+      "/v1/counters": get("Frames received and what became of them", shape(countersAnswer)),
+      "/v1/services": get("Virtual services with their real servers, newest first", shape(servicesAnswer)),
+      "/v1/connections": get("Connections and persistence templates", shape(connectionsAnswer)),
+      "/v1/config": get(
+        "The config in force; services changed by command are not in it",
+        shape(configSchema),
+      ),
+      "/v1/neighbours": get("Real servers' MAC addresses and their states", shape(neighboursAnswer)),
       "/v1/proc/ip_vs": pageOf({ summary: "As /proc/net/ip_vs of a kernel director", type: "text/plain" }),
       "/v1/proc/ip_vs_stats": pageOf({ summary: "As /proc/net/ip_vs_stats", type: "text/plain" }),
       ...Object.fromEntries(pages.map((page) => [page.path, pageOf(page)])),

@@ -3,7 +3,7 @@ import { join } from "node:path";
 import { onTestFinished } from "vitest";
 import { createApi } from "../../src/control/api.ts";
 import { carryOut, planConfig } from "../../src/control/apply.ts";
-import type { Config } from "../../src/control/config.ts";
+import { type Config, defaultConfig } from "../../src/control/config.ts";
 import { listen } from "../../src/control/control-socket.ts";
 import { readCounters } from "../../src/control/counters.ts";
 import { directorSum, statsOf } from "../../src/control/counters-view.ts";
@@ -22,7 +22,9 @@ export function directorOf(world: World): Director {
     },
     execute: (command) => world.commands.execute(command),
     settle: () => {},
-    counters: () => readCounters(world.region),
+    counters: () => ({ ...readCounters(world.region), ring: "memory" }),
+    config: defaultConfig(),
+    steady: Promise.resolve(),
     total: () => ({ stats: statsOf(directorSum(world.region)), rates: NO_RATES }),
     neighbours: () => [
       { address: "10.0.0.11", state: "reachable", mac: "02:00:00:00:01:01", age: 3, users: 1 },
