@@ -1,5 +1,6 @@
 /** The control API over its socket, for the subcommands that are its clients. */
 import { type IncomingMessage, request } from "node:http";
+import { askAgain } from "./ask-again.ts";
 import { DirectorUnreachable } from "./director-client.ts";
 import { DEFAULT_SOCKET, reasonOf } from "./socket-client.ts";
 import { textLines } from "./text-lines.ts";
@@ -62,7 +63,7 @@ export class ApiClient {
   }
 
   async #ask(method: string, path: string, body?: string): Promise<IncomingMessage> {
-    const answer = await this.#send(method, path, body);
+    const answer = await askAgain(() => this.#send(method, path, body));
     if (answer.statusCode === 200) return answer;
     const text = await textOf(answer);
     throw new ApiError(

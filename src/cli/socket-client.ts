@@ -6,6 +6,7 @@ import type {
   ServiceListing,
   Timeouts,
 } from "../control/model.ts";
+import { askAgain } from "./ask-again.ts";
 import {
   type DirectorClient,
   DirectorUnreachable,
@@ -84,6 +85,10 @@ export class SocketClient implements DirectorClient {
 
   #post(body: unknown): Promise<IncomingMessage> {
     const text = JSON.stringify(body);
+    return askAgain(() => this.#send(text));
+  }
+
+  #send(text: string): Promise<IncomingMessage> {
     return new Promise((resolve, reject) => {
       const sent = request(
         {

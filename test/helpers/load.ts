@@ -32,6 +32,16 @@ export class Load {
     return new Load(program);
   }
 
+  /**
+   * Resolves when a request that begins from now on has been answered on every connection: after an outage TCP waits
+   * longer and longer before it sends again, and an outage upon the other would prove nothing but that.
+   */
+  async well(): Promise<void> {
+    const line = this.#program.next(/^well$/, 20_000);
+    this.#program.stdin.write("well?\n");
+    await line;
+  }
+
   async end(): Promise<LoadResult> {
     const line = this.#program.line(/^\{/, 30_000);
     this.#program.stdin.end();

@@ -1,5 +1,6 @@
 // A client that misses nothing: long connections on which one request follows another, and short ones, one request
-// each. Runs until its stdin ends, then prints one line of JSON with everything that went wrong.
+// each. Runs until its stdin ends, then prints one line of JSON with everything that went wrong. To each line on stdin
+// it answers "well" once a request that began after it has been answered on every lane.
 //
 //     node load.mjs ADDRESS PORT LONG SHORT
 //
@@ -14,6 +15,15 @@ const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, mil
 
 const result = { requests: 0, connections: 0, broken: [], strangers: [], slowest: 0 };
 let ending = false;
+let asked = 0;
+const well = new Map();
+
+/** The lane's request that began at question `when` has been answered. */
+function answered(lane, when) {
+  const before = Math.min(...well.values());
+  well.set(lane, when);
+  if (before < asked && Math.min(...well.values()) === asked) process.stdout.write("well\n");
+}
 
 class Connection {
   #socket;
@@ -38,8 +48,9 @@ class Connection {
   }
 
   /** The name of the real server that answers. Throws what went wrong. */
-  async get() {
+  async get(lane) {
     const begun = performance.now();
+    const question = asked;
     this.#text = "";
     this.#socket.write(`GET / HTTP/1.1\r\nHost: ${address}\r\n\r\n`);
     for (;;) {
@@ -47,6 +58,7 @@ class Connection {
       if (answer !== null) {
         result.requests++;
         result.slowest = Math.max(result.slowest, Math.round(performance.now() - begun));
+        answered(lane, question);
         return answer[1];
       }
       if (this.error !== undefined) throw new Error(this.error);
@@ -70,13 +82,14 @@ class Connection {
 }
 
 async function longLane(number) {
+  well.set(`long ${number}`, 0);
   while (!ending) {
     result.connections++;
     const connection = new Connection();
     let server;
     try {
       while (!ending) {
-        const now = await connection.get();
+        const now = await connection.get(`long ${number}`);
         server ??= now;
         if (now !== server) result.strangers.push(`long ${number}: ${server}, then ${now}`);
         await sleep(PAUSE);
@@ -89,11 +102,12 @@ async function longLane(number) {
 }
 
 async function shortLane(number) {
+  well.set(`short ${number}`, 0);
   while (!ending) {
     result.connections++;
     const connection = new Connection();
     try {
-      await connection.get();
+      await connection.get(`short ${number}`);
     } catch (error) {
       result.broken.push(`short ${number}: ${error.message}`);
     }
@@ -101,7 +115,10 @@ async function shortLane(number) {
   }
 }
 
-process.stdin.resume().on("end", () => {
+process.stdin.on("data", (text) => {
+  asked += String(text).split("\n").length - 1;
+});
+process.stdin.on("end", () => {
   ending = true;
 });
 process.stdout.write("ready\n");
