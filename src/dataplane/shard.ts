@@ -42,15 +42,19 @@ export interface ShardOptions {
 
 const nothing = (): void => {};
 
+/** Rows of Shard.#due. */
+const REVIEW = 0;
+const DEFENCE = 1;
+
 export class Shard {
   readonly context: Context;
   readonly waiting = new WaitingRoom();
   readonly fragments = new FragmentStore();
-  #reviewAt = 0;
+  /** When what is done now and then is next due, ms: a column, because a property's number lies on the heap. */
+  readonly #due = new Float64Array(2);
   #tapWord = 0;
   readonly #cells: Int32Array;
   readonly #openTap: ((word: number) => Tap | undefined) | undefined;
-  #defendAt = 0;
   readonly #dropEntry: DropEntry;
   readonly #departed: Departed;
   readonly #passes: readonly Pass[];
@@ -167,12 +171,12 @@ export class Shard {
       this.#departed.work(context);
       if (context.index === 0) this.#advanceTemplates(tick);
     }
-    if (now >= this.#defendAt) {
-      this.#defendAt = now + 1000;
+    if (now >= this.#due[DEFENCE]!) {
+      this.#due[DEFENCE] = now + 1000;
       this.#dropEntry.defend(context);
     }
-    if (now >= this.#reviewAt) {
-      this.#reviewAt = now + 100;
+    if (now >= this.#due[REVIEW]!) {
+      this.#due[REVIEW] = now + 100;
       if (this.waiting.count > 0) this.waiting.review(context);
       if (this.fragments.waiting > 0) this.fragments.review(context);
       context.counters.shard[ShardCount.Live] = context.connections.live;
