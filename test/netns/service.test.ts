@@ -87,6 +87,13 @@ describe.skipIf(onlyRoot)("as an ordinary user with CAP_NET_RAW and CAP_NET_ADMI
     expect((await list(...ordinary(UID, GID))).code).toBe(0);
     expect(await list(...ordinary(OTHER, OTHER))).toMatchObject({ code: 2, stdout: "" });
 
+    // Even where the socket's mode lets everybody in.
+    chmodSync(socket, 0o666);
+    const stranger = await list(...ordinary(OTHER, OTHER));
+    expect(stranger).toMatchObject({ stdout: "" });
+    expect(stranger.code).not.toBe(0);
+    expect(stranger.stderr).toMatch(/denied|neither root nor in the control socket's group/);
+
     director.signal("SIGHUP");
     await manager.line(/told: RELOADING=1 MONOTONIC_USEC=\d+/);
     await manager.next(/told: READY=1/);
