@@ -1,30 +1,23 @@
-/** The daemon's taps, and its own capture file when `run --capture` asks for one. */
+/** The daemon's own capture file, when `run --capture` asks for one. */
 import { CaptureStream, captureHead, captureSchema } from "../control/capture-stream.ts";
 import type { Director } from "../control/director.ts";
 import { RotatingFile } from "../control/rotating-file.ts";
-import { Taps } from "../control/taps.ts";
 import { type CaptureFlags, captureRequest, DEFAULT_SIZE } from "./capture-options.ts";
 import type { Logger } from "./log.ts";
-import { version } from "./version.ts";
-
-export interface DaemonCapture {
-  readonly taps: Taps;
-  close(): Promise<void>;
-}
 
 export interface DaemonCaptureFlags extends CaptureFlags {
   capture?: string;
 }
 
-/** Throws the file system's error, or CaptureRequestError when the filter names what is not there. */
+/** Returns what ends it. Throws the file system's error, or CaptureRequestError for a filter of what is not there. */
 export async function openDaemonCapture(
   director: Director,
   flags: DaemonCaptureFlags,
   logger: Logger,
-): Promise<DaemonCapture> {
-  const taps = new Taps(director.region);
+): Promise<() => Promise<void>> {
   const path = flags.capture;
-  if (path === undefined) return { taps, close: async () => taps.close() };
+  if (path === undefined) return async () => {};
+  const { taps } = director;
   const wish = captureSchema.parse(captureRequest(flags));
   let end = (): void => {};
   const stop = (event: string, message: string): void => {
@@ -35,7 +28,7 @@ export async function openDaemonCapture(
     path,
     size: flags.captureSize ?? DEFAULT_SIZE,
     files: flags.captureFiles ?? 1,
-    head: captureHead(director.config.interface ?? "", version(), wish.snap),
+    head: captureHead(director.config.interface ?? "", wish.snap),
     full: () => stop("capture-full", `${path} is full: the capture is over`),
     failed: (error) => stop("capture-failed", `${path}: ${error.message}: the capture is over`),
   });
@@ -45,17 +38,14 @@ export async function openDaemonCapture(
   });
   end = taps.subscribe(stream);
   logger.info({ event: "capture", file: path }, `captures to ${path}`);
-  return {
-    taps,
-    async close() {
-      taps.empty();
-      taps.close();
-      await file.close(stream.statistics());
-      const { packets, missed } = stream;
-      logger.info(
-        { event: "captured", file: path, packets, missed },
-        `${packets} packets in ${path}, ${missed} missed`,
-      );
-    },
+  return async () => {
+    taps.empty();
+    end();
+    await file.close(stream.statistics());
+    const { packets, missed } = stream;
+    logger.info(
+      { event: "captured", file: path, packets, missed },
+      `${packets} packets in ${path}, ${missed} missed`,
+    );
   };
 }

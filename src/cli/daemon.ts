@@ -1,7 +1,6 @@
 /** What `dr-director run` does from its first check to its last signal. */
 import { createApi } from "../control/api.ts";
 import { refusalText } from "../control/apply.ts";
-import { addCapture } from "../control/capture-api.ts";
 import { CaptureRequestError } from "../control/capture-stream.ts";
 import { type Config, ConfigError } from "../control/config.ts";
 import { DEFAULT_SOCKET, listen, SocketError } from "../control/control-socket.ts";
@@ -121,13 +120,9 @@ async function openDoors(director: Director, logger: Logger, flags: RunFlags): P
   const doors: (() => unknown)[] = [];
   const close = async () => void (await Promise.allSettled(doors.map(async (shut) => shut())));
   try {
-    const capture = await openDaemonCapture(director, flags, logger);
-    doors.push(() => capture.close());
+    doors.push(await openDaemonCapture(director, flags, logger));
     const api = createApi(director, [metricsPage(metrics)]);
-    const { region, config } = director;
-    const interfaceName = config.interface ?? "";
-    addCapture(api, { region, taps: capture.taps, interfaceName, version: version() });
-    const live = addLive(api, director, capture.taps);
+    const live = addLive(api, director, director.taps);
     doors.push(() => live.close());
     doors.push(await listen(api, socket, group, director.hasPredecessor));
     await director.dismissPredecessor();

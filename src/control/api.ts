@@ -13,6 +13,7 @@ import {
   requestSchema,
 } from "./api-schema.ts";
 import { type Refused, refusalText } from "./apply.ts";
+import { addCapture } from "./capture-api.ts";
 import { type Config, ConfigError, parseConfig } from "./config.ts";
 import type { Director } from "./director.ts";
 import { addExplain } from "./explain-api.ts";
@@ -64,6 +65,7 @@ export function createApi(director: Director, pages: readonly Page[] = []): Fast
   api.get("/v1/connections", (_, reply) => rowsOf(director, CONNECTIONS, reply));
   addProc(api, director);
   addExplain(api, director);
+  addCapture(api, director);
   for (const page of pages) {
     api.get(page.path, async (_, reply) => reply.type(page.type).send(await page.text()));
   }

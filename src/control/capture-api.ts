@@ -12,16 +12,15 @@ const PENDING = 16 * 1024 * 1024;
 export interface CaptureSource {
   readonly region: Region;
   readonly taps: Taps;
-  readonly interfaceName: string;
-  readonly version: string;
+  readonly config: { readonly interface?: string | undefined };
 }
 
-export function addCapture(api: FastifyInstance, source: CaptureSource): void {
-  const { region, taps, interfaceName, version } = source;
+export function addCapture(api: FastifyInstance, director: CaptureSource): void {
   api.post("/v1/capture", (request, reply) => {
     const parsed = captureSchema.safeParse(request.body ?? {});
     const refuse = (message: string) => reply.code(400).send({ error: { code: "EINVAL", message } });
     if (!parsed.success) return refuse(requestFault(parsed.error));
+    const { region, taps, config } = director;
     const stream = new PassThrough();
     try {
       const capture = new CaptureStream(region, parsed.data, {
@@ -37,7 +36,7 @@ export function addCapture(api: FastifyInstance, source: CaptureSource): void {
       const end = taps.subscribe(capture);
       stream.once("close", end);
       stream.once("end", end);
-      stream.write(captureHead(interfaceName, version, parsed.data.snap));
+      stream.write(captureHead(config.interface ?? "", parsed.data.snap));
       return reply.type("application/x-pcapng").send(stream);
     } catch (error) {
       if (error instanceof CaptureRequestError) return refuse(error.message);

@@ -170,8 +170,8 @@ export class CaptureStream implements TapSubscriber {
 }
 
 /** What a capture file begins with. */
-export function captureHead(interfaceName: string, version: string, snap: number): Uint8Array {
-  const section = pcapngSection(`dr-director ${version}`);
+export function captureHead(interfaceName: string, snap: number): Uint8Array {
+  const section = pcapngSection("dr-director");
   const declared = pcapngInterface(interfaceName, snap);
   const head = new Uint8Array(section.length + declared.length);
   head.set(section);

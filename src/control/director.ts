@@ -32,6 +32,7 @@ import { DEFAULT_STATE, inheritState, type OpenRegion, openState, own } from "./
 import { loadSchedulers } from "./scheduler-modules.ts";
 import type { Incumbent } from "./succession.ts";
 import { Surroundings } from "./surroundings.ts";
+import { Taps } from "./taps.ts";
 import { ringFilter } from "./traffic.ts";
 import type { VipListing } from "./vip.ts";
 
@@ -80,6 +81,8 @@ interface Ground {
 
 export class Director implements CommandExecutor, Incumbent {
   readonly events: Events;
+  /** Shows frames to who wants to see them. */
+  readonly taps: Taps;
   #config: Config;
   readonly #link: Link;
   readonly #host = new HostAddresses();
@@ -105,6 +108,7 @@ export class Director implements CommandExecutor, Incumbent {
     this.#config = config;
     this.#link = link;
     this.#state = state;
+    this.taps = new Taps(state.region);
     for (const warning of state.warnings) this.events.tell("warn", "state", warning);
     try {
       this.#rates = options.rates?.(state.region);
@@ -411,6 +415,7 @@ export class Director implements CommandExecutor, Incumbent {
 
   async #takeAway(): Promise<void> {
     clearInterval(this.#timer);
+    this.taps.close();
     // What another process works with, or will again when we give up, stays.
     const shared = this.#handedOver || this.#predecessor !== undefined;
     await (shared ? this.#forwarding.letGo() : this.#forwarding.close());

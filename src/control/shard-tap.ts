@@ -12,10 +12,18 @@ export function tapOpener(cells: Int32Array): (word: number) => Tap | undefined 
   return (word) => {
     if (word === 0) return undefined;
     if (word !== known) {
-      const capacity = cells[ShardCell.TapBytes]!;
-      tap = new QueueTap(new TapQueue(mapOpenFile(word - 1, tapMemory(capacity)), capacity));
       known = word;
+      tap = open(word - 1, cells[ShardCell.TapBytes]!);
     }
     return tap;
   };
+}
+
+/** No capture is worth a shard: what cannot be mapped is not shown. */
+function open(fd: number, capacity: number): Tap | undefined {
+  try {
+    return new QueueTap(new TapQueue(mapOpenFile(fd, tapMemory(capacity)), capacity));
+  } catch {
+    return undefined;
+  }
 }

@@ -103,7 +103,9 @@ export class Taps {
   /** Tells the shards what is wanted now, or that nothing is. */
   #settle(): void {
     if (this.#subscribers.size === 0) {
-      for (const { cells } of this.#region.shards) Atomics.store(cells, ShardCell.Tap, 0);
+      // Not what somebody has written who took the region over.
+      for (const [shard, { fd }] of this.#queues.entries())
+        Atomics.compareExchange(this.#region.shards[shard]!.cells, ShardCell.Tap, fd + 1, 0);
       return;
     }
     const filter = unionOf([...this.#subscribers.keys()].map((subscriber) => subscriber.filter));

@@ -6,12 +6,10 @@ import type { FastifyInstance } from "fastify";
 import { beforeEach, describe, expect, test } from "vitest";
 import { createApi } from "../../src/control/api.ts";
 import { carryOut, planConfig } from "../../src/control/apply.ts";
-import { addCapture } from "../../src/control/capture-api.ts";
 import type { Config } from "../../src/control/config.ts";
 import { listen, SocketError } from "../../src/control/control-socket.ts";
 import { readCounters } from "../../src/control/counters.ts";
 import type { Director } from "../../src/control/director.ts";
-import type { Taps } from "../../src/control/taps.ts";
 import { client, tcp, World } from "../dataplane/world.ts";
 
 const KEY = { protocol: "tcp", family: 4, address: "10.0.0.100", port: 80, mark: 0 };
@@ -152,7 +150,6 @@ test("a virtual address is taken over and given up", async () => {
 
 test("the OpenAPI document names every route, and none that is not there", async () => {
   api = createApi({ region: world.region } as Director);
-  addCapture(api, { region: world.region, taps: {} as Taps, interfaceName: "eth0", version: "0" });
   const { paths } = (await get("/v1/openapi.json")) as { paths: Record<string, object> };
   for (const [path, methods] of Object.entries(paths)) {
     for (const method of Object.keys(methods)) {

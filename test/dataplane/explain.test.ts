@@ -4,6 +4,7 @@ import { describe, expect, it } from "vitest";
 import { explain, hexText } from "../../src/dataplane/explain.ts";
 import { copyRegion } from "../../src/dataplane/snapshot.ts";
 import { VERDICT_NAMES } from "../../src/dataplane/verdict.ts";
+import { bucketOf } from "../../src/schedulers/address-hash.ts";
 import { NeighbourState } from "../../src/table/neighbours.ts";
 import { formatMac } from "../../src/wire/address.ts";
 import { icmpFrame, ipFrame } from "../../src/wire/frame.ts";
@@ -89,6 +90,8 @@ describe("explain", () => {
     expect(one.scheduling?.buckets).toHaveLength(1);
     expect(one.scheduling?.buckets[0]?.server).toBe(one.scheduling?.chose?.text);
     expect(one.scheduling?.words).toMatch(/place \d+ of (256|4093)/);
+    const hashed = { sh: client(7), dh: parseIpv4(VIP)! }[scheduler];
+    if (hashed !== undefined) expect(one.scheduling?.buckets[0]?.place).toBe(bucketOf(hashed));
   });
 
   it("shows a scheduler's memory move", () => {
@@ -196,7 +199,10 @@ describe("explain", () => {
     const first = piece(0, true, Uint8Array.of(0x0f, 0xa0, 0, 53, 0, 24, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8));
     const last = piece(16, false, new Uint8Array(8));
     expect(told(world, last).verdict.name).toBe("Waiting");
-    expect(told(world, last, { before: [first] }).verdict.name).toBe("Forwarded");
+    const after = told(world, last, { before: [first] });
+    expect(after).toMatchObject({ verdict: { name: "Forwarded" }, flow: null, connection: { what: "none" } });
+    expect(after.destination?.server.text).toBe(told(world, first).destination?.server.text);
+    expect(told(world, first).flow?.virtualPort).toBe(53);
   });
 
   it("reads frames of any length and any bytes, as the data path does, and changes nothing", () => {
@@ -245,6 +251,7 @@ describe("explain", () => {
     connections.rows[10] = 200; // destination of row 0: nobody's
     const copy = copyRegion(world.region, { now: world.now, running: true });
     expect(copy.shards[0]!.connections.live).toBe(19);
+    expect(copy.services.lock[0]).toBe(0);
     const one = told(world, tcp({ source: client(5), sourcePort: 4000, flags: ACK }), { running: true });
     expect(one.connection.what).toBe("found");
   });

@@ -8,7 +8,8 @@ import { MemoryRing } from "../../src/ring/memory-ring.ts";
 import { NeighbourState } from "../../src/table/neighbours.ts";
 import { ShardCell } from "../../src/table/region.ts";
 import { EVERYTHING, type TapFilter, TapKind, TapQueue, tapMemory } from "../../src/table/tap.ts";
-import { client, tcp, World } from "./world.ts";
+import { ipFrame } from "../../src/wire/frame.ts";
+import { client, DIRECTOR_MAC, parseIpv4, ROUTER_MAC, tcp, VIP, World } from "./world.ts";
 
 const SYN = 0x02;
 const ACK = 0x10;
@@ -112,6 +113,34 @@ describe("a tap", () => {
     for (let n = 0; n < 3; n++) world.setNeighbour(n, NeighbourState.Reachable);
     shard.turn(world.now + 200);
     expect(shown().map(({ what, verdict }) => [what, verdict])).toEqual([["late", "Forwarded"]]);
+  });
+
+  it("sees a piece that waited for its datagram's first one come once and go once", () => {
+    const world = new World({ protocol: "udp", port: 53 });
+    const piece = (fragmentOffset: number, moreFragments: boolean, body: Uint8Array) =>
+      ipFrame(
+        {
+          source: client(1),
+          destination: parseIpv4(VIP)!,
+          sourceMac: ROUTER_MAC,
+          destinationMac: DIRECTOR_MAC,
+          identification: 7,
+          fragmentOffset,
+          moreFragments,
+        },
+        17,
+        body,
+      );
+    const { send, shard, shown } = tapped(world);
+    const early = send(piece(16, false, new Uint8Array(8)));
+    const first = send(piece(0, true, Uint8Array.of(0x0f, 0xa0, 0, 53, 0, 24, 0, 0, 1, 2, 3, 4, 5, 6, 7, 8)));
+    shard.turn(world.now);
+    expect([...early, ...first, ...shown()].map(({ what, verdict }) => `${what} ${verdict}`)).toEqual([
+      "received Waiting",
+      "received Forwarded",
+      "sent Forwarded",
+      "sent Forwarded",
+    ]);
   });
 
   it.each<[string, Partial<TapFilter>, string[]]>([

@@ -213,6 +213,7 @@ describe("the player", () => {
       expect(played.map(({ ending }) => VERDICT_NAMES[ending.verdict])).toEqual(run.decided);
       const sent = played.flatMap(({ sent }) => sent.map(({ what, bytes }) => [what, hexText(bytes)]));
       expect(sent).toEqual(run.sent.map(({ what, bytes }) => [what, bytes]));
+      expect(played[3]!.sent.map(({ what }) => what)).toEqual(["forwarded", "released"]);
       if (explained) expect(played.map(({ explanation }) => explanation?.verdict.name)).toEqual(run.decided);
     }
   });
