@@ -3,14 +3,23 @@
  * stack would answer them with RST or ICMP. AF_PACKET taps run before it and still see every frame (IO-FACTS §3).
  *
  *     later fragments to a service's address   daddr . protocol           @pieces     drop
+ *     the same behind IPv4 options             daddr . protocol           @pieces     drop
  *     services for every port                  daddr . protocol           @hosts      drop
  *     all others                               daddr . protocol . dport   @services   drop
  *
- * and one rule per network. Sets make the cost per frame the same for one service as for ten thousand.
+ * and one rule per network. Options hide the ports when they are wrong, and the stack would answer a wrong option with
+ * ICMP parameter problem whatever the port: so no packet with options to a service's address and protocol gets through.
+ * Sets make the cost per frame the same for one service as for ten thousand.
  */
 import { isMapped, mapped, type Words } from "./address.ts";
 import { EtherType } from "./ethernet.ts";
-import { IPV4_DESTINATION, IPV4_FLAGS_OFFSET, IPV4_PROTOCOL } from "./ipv4.ts";
+import {
+  IPV4_DESTINATION,
+  IPV4_FLAGS_OFFSET,
+  IPV4_HEADER,
+  IPV4_PROTOCOL,
+  IPV4_VERSION_LENGTH,
+} from "./ipv4.ts";
 import { Extension, FRAGMENT_OFFSET_FLAGS, IPV6_DESTINATION } from "./ipv6.ts";
 import { maskOfPrefix, type Network } from "./network.ts";
 import * as nft from "./nftables.ts";
@@ -66,6 +75,8 @@ interface Family {
   readonly loadProtocol: (register: number) => Uint8Array;
   /** Go on only for a fragment that is not the first. */
   readonly laterFragment: readonly Uint8Array[];
+  /** Go on only for a header with options; IPv6 has none. */
+  readonly withOptions?: readonly Uint8Array[];
 }
 
 const IPV4: Family = {
@@ -79,6 +90,11 @@ const IPV4: Family = {
     nft.loadPayload(PayloadBase.Network, IPV4_FLAGS_OFFSET, 2, REGISTER),
     nft.mask(REGISTER, [0x1f, 0xff]),
     nft.compare(REGISTER, false, [0, 0]),
+  ],
+  withOptions: [
+    nft.loadPayload(PayloadBase.Network, IPV4_VERSION_LENGTH, 1, REGISTER),
+    nft.mask(REGISTER, [0x0f]),
+    nft.compare(REGISTER, false, [IPV4_HEADER / 4]),
   ],
 };
 
@@ -123,11 +139,12 @@ function ofFamily(family: Family): Uint8Array[] {
 interface SetPlan {
   readonly name: string;
   readonly withPort: boolean;
-  readonly before: readonly Uint8Array[];
+  /** One rule for each: what comes before the look-up. */
+  readonly before: readonly (readonly Uint8Array[])[];
   readonly services: readonly SilencedService[];
 }
 
-/** Set, elements and rule for one of the three kinds. */
+/** Set, elements and rules for one of the three kinds. */
 function setRequests(table: string, family: Family, plan: SetPlan, id: number): Request[] {
   const set = plan.name + family.suffix;
   const addressBytes = family.addressWords * 4;
@@ -136,28 +153,31 @@ function setRequests(table: string, family: Family, plan: SetPlan, id: number): 
   const type = plan.withPort ? (pairType << 6) | TYPE_PORT : pairType;
   const keys = unique(plan.services.map((service) => keyOf(family, service, plan.withPort)));
   const port = nft.loadPayload(PayloadBase.Transport, TCP_DESTINATION_PORT, 2, protocolRegister + 1);
-  const rule = nft.newRule(table, CHAIN, [
-    ...ofFamily(family),
-    ...plan.before,
-    nft.loadPayload(PayloadBase.Network, family.addressAt, addressBytes, REGISTER),
-    family.loadProtocol(protocolRegister),
-    ...(plan.withPort ? [port] : []),
-    nft.lookup(set, id, REGISTER),
-    nft.counter(),
-    nft.drop(),
-  ]);
+  const rules = plan.before.map((before) =>
+    nft.newRule(table, CHAIN, [
+      ...ofFamily(family),
+      ...before,
+      nft.loadPayload(PayloadBase.Network, family.addressAt, addressBytes, REGISTER),
+      family.loadProtocol(protocolRegister),
+      ...(plan.withPort ? [port] : []),
+      nft.lookup(set, id, REGISTER),
+      nft.counter(),
+      nft.drop(),
+    ]),
+  );
   const length = addressBytes + (plan.withPort ? 8 : 4);
-  return [nft.newSet(table, set, id, type, length), ...nft.newElements(table, set, keys), rule];
+  return [nft.newSet(table, set, id, type, length), ...nft.newElements(table, set, keys), ...rules];
 }
 
 function familyRequests(silence: Silence, family: Family, firstId: number): Request[] {
   const services = silence.services.filter(({ address }) => isMapped(wordsOf(address)) === (family === IPV4));
   const withPort = services.filter(({ port }) => port !== 0);
   const everyPort = services.filter(({ port }) => port === 0);
+  const hidden = [family.laterFragment, ...(family.withOptions === undefined ? [] : [family.withOptions])];
   const plans: SetPlan[] = [
-    { name: "pieces", withPort: false, before: family.laterFragment, services: withPort },
-    { name: "hosts", withPort: false, before: [], services: everyPort },
-    { name: "services", withPort: true, before: [], services: withPort },
+    { name: "pieces", withPort: false, before: hidden, services: withPort },
+    { name: "hosts", withPort: false, before: [[]], services: everyPort },
+    { name: "services", withPort: true, before: [[]], services: withPort },
   ];
   return plans
     .filter((plan) => plan.services.length > 0)

@@ -123,12 +123,13 @@ describe.runIf(HOST_LITTLE_ENDIAN)("the silence batch", () => {
       "set pieces",
       "elements of set pieces",
       "rule in chain ingress",
+      "rule in chain ingress",
       "set services",
       "elements of set services",
       "rule in chain ingress",
     ]);
     const messages = netlink.parseMessages(batch.bytes);
-    expect(messages.map(({ sequence }) => sequence)).toEqual([7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17]);
+    expect(messages.map(({ sequence }) => sequence)).toEqual([7, 8, 9, 10, 11, 12, 13, 14, 15, 16, 17, 18]);
   });
 
   it("keeps every attribute's 16-bit length, with ten thousand services too", () => {
