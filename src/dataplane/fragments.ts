@@ -54,7 +54,6 @@ export class FragmentStore {
     if (meeting !== index && !taken) return handOver(context, i, meeting);
     if (frames.fragmentOffset[i] === 0) return this.#first(context, i, meeting, decide);
     const slot = this.#slot(context, i);
-    if (slot < 0) return Verdict.FragmentLost;
     if (this.#verdict[slot] === UNKNOWN) {
       return meeting === index ? this.#hold(context, i, slot) : Verdict.FragmentLost;
     }
@@ -78,17 +77,18 @@ export class FragmentStore {
     if (home !== index && meeting !== index) return Verdict.FragmentLost;
     const slot = this.#slot(context, i);
     const verdict = home === index ? decide(i) : handOver(context, i, home);
-    if (slot >= 0) {
-      this.#home[slot] = home;
-      this.#verdict[slot] = followers(verdict);
-      this.#destination[slot] = frames.destination[i]!;
-      this.#expires[slot] = context.now + LIFETIME;
-      this.#release(context, slot);
-    }
+    this.#home[slot] = home;
+    this.#verdict[slot] = followers(verdict);
+    this.#destination[slot] = frames.destination[i]!;
+    this.#expires[slot] = context.now + LIFETIME;
+    this.#release(context, slot);
     return verdict;
   }
 
-  /** The datagram's slot, made if there is none; -1 when all its places are taken by younger ones. */
+  /**
+   * The datagram's slot, made if there is none. Nobody tells us that a datagram's last piece has come, so the oldest of
+   * those at its places makes room: its pieces have nearly always gone by.
+   */
   #slot(context: Context, i: number): number {
     const { frames, now } = context;
     const client = frames.client[i]!;
@@ -96,18 +96,16 @@ export class FragmentStore {
     const id = frames.fragmentId[i]!;
     const kind = frames.flowKind[i]! & (0xff | FAMILY6);
     const hash = flowHash(context.seed, client, virtual, id ^ (kind << 16));
-    let free = -1;
+    let free = hash & (DATAGRAMS - 1);
     for (let p = 0; p < PROBES; p++) {
       const slot = (hash + p) & (DATAGRAMS - 1);
       const at = slot * 4;
       if (this.#expires[slot]! > now) {
         const same = this.#key[at] === client && this.#key[at + 1] === virtual && this.#key[at + 2] === id;
         if (same && this.#key[at + 3] === kind) return slot;
-      } else if (free < 0) {
-        free = slot;
       }
+      if (this.#expires[slot]! < this.#expires[free]!) free = slot;
     }
-    if (free < 0) return -1;
     this.#giveUp(context, free);
     this.#key.set([client, virtual, id, kind], free * 4);
     this.#expires[free] = now + LIFETIME;

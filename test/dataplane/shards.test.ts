@@ -81,6 +81,23 @@ describe.each([
     );
   });
 
+  it("hundreds of datagrams in pieces a second: no piece is lost", () => {
+    for (const shards of SHARDS) {
+      const world = new World({ shards, byArrival, protocol: "udp", port: 53 });
+      for (let n = 0; n < 1500; n++) {
+        for (const piece of pieces(client(n % 7), 1000 + (n % 5), 100, 72, n)) {
+          world.rings[n % shards]!.inject(piece);
+        }
+        world.now += 1;
+        if (n % 16 === 0) world.turn();
+        if (n % 16 === 0) world.takeSent();
+      }
+      world.turn();
+      expect(world.verdicts().FragmentLost).toBeUndefined();
+      expect(world.verdicts().Forwarded).toBe(3000);
+    }
+  });
+
   it("an ICMP error about a flow reaches the flow's real server, wherever it arrives", () => {
     for (const shards of SHARDS) {
       const world = new World({ shards, byArrival });
