@@ -168,8 +168,12 @@ test("explain of a running director finds its connections and changes nothing", 
     expect(said.stderr).toBe("");
     return JSON.parse(said.stdout) as Explanation;
   };
+  // Rates go on moving without any traffic.
+  const services = async () =>
+    JSON.stringify(await director.ask("/v1/services"), (key, value) => (key === "rates" ? undefined : value));
+  await sleep(300); // the last frames of the requests
   const counters = await director.ask("/v1/counters");
-  const services = await director.ask("/v1/services");
+  const before = await services();
   const number = packets.findIndex(({ comments }) => comments[0]!.includes("tcp")) + 1;
   const known = await ask(file, String(number));
   expect(known.connection.what).not.toBe("none");
@@ -186,7 +190,7 @@ test("explain of a running director finds its connections and changes nothing", 
   });
   const again = await ask("--from", "203.0.113.77:4000", "--to", `${vip}:80`);
   expect(again.scheduling?.chose).toEqual(made.scheduling?.chose);
-  expect(await director.ask("/v1/services")).toEqual(services);
+  expect(await services()).toBe(before);
   const verdicts = (value: unknown) => (value as { verdicts: Record<string, number> }).verdicts.Forwarded;
   expect(verdicts(await director.ask("/v1/counters"))).toBe(verdicts(counters));
 });
