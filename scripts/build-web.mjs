@@ -4,17 +4,18 @@
 import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from "node:fs";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
+import { gzipSync } from "node:zlib";
 
 const root = resolve(fileURLToPath(new URL("..", import.meta.url)));
 const output = join(root, "dist", "web");
 
-/** A capture becomes a module whose `capture` is its bytes in base64. */
+/** A capture becomes a module whose `capture` is its bytes, packed, in base64: the page opens as files too. */
 const captures = {
   name: "captures",
   load(id) {
     if (!id.endsWith(".pcap")) return null;
     return {
-      code: `export const capture = ${JSON.stringify(readFileSync(id).toString("base64"))};`,
+      code: `export const capture = ${JSON.stringify(gzipSync(readFileSync(id)).toString("base64"))};`,
       moduleType: "js",
     };
   },

@@ -1,5 +1,5 @@
 /** What scripts/build-web.mjs puts into the page as text. */
 declare module "*.pcap" {
-  /** The file in base64. */
+  /** The file, packed by gzip, in base64. */
   export const capture: string;
 }

@@ -51,7 +51,7 @@ class Page implements Names {
     onRestart: () => this.#restart(),
     onSpeed: (speed) => this.#setSpeed(speed),
     onFile: (file) => void this.#open(file),
-    onSource: (kind) => this.#use(sourceOf(kind)),
+    onSource: (kind) => void sourceOf(kind).then((source) => this.#use(source)),
   });
 
   constructor() {

@@ -22,7 +22,7 @@ export type Fate =
   | "arrived"
   | "waits"
   | "refused"
-  | "lost.dead"
+  | "lost.gone"
   | "lost.vip"
   | "lost.mac"
   | "lost.port"

@@ -104,7 +104,7 @@ export class Cluster {
     if (server === undefined || (fate !== "arrived" && fate !== "bypass")) return;
     const arrival = this.now + way.length * LEG + THINK;
     this.#agenda.at(arrival, () => {
-      const answer = server.dead ? undefined : server.answer(sent, client);
+      const answer = server.gone ? undefined : server.answer(sent, client);
       if (answer !== undefined) this.#fromServer(server, answer, client);
     });
   }
@@ -157,13 +157,13 @@ export class Cluster {
       to === undefined ? ["router", ...this.servers.map(({ address }) => address)] : [asked?.address ?? ""];
     const ways = heard.filter((node) => node !== "").map((node) => ["director", node]);
     this.#show("arp", ways, "arrived", frame, { server: asked?.address });
-    if (asked === undefined || asked.dead) return;
+    if (asked === undefined || asked.gone) return;
     if (to !== undefined && !sameMac(to, asked.mac)) return;
     this.#agenda.at(this.now + LEG + THINK, () => this.#reply(asked));
   }
 
   #reply(server: RealServer): void {
-    if (server.dead) return;
+    if (server.gone) return;
     const frame = new Uint8Array(60);
     const view = new DataView(frame.buffer);
     writeReply(view, 0, server.mac, ip(server.address), DIRECTOR_MAC, ip(DIP));
@@ -185,7 +185,7 @@ export class Cluster {
       request,
       {},
     );
-    const leaking = this.servers.filter(({ faults, dead }) => faults.has("arp-leak") && !dead);
+    const leaking = this.servers.filter(({ faults, gone }) => faults.has("arp-leak") && !gone);
     const answering = [{ node: "director", mac: DIRECTOR_MAC }].concat(
       leaking.map(({ address, mac }) => ({ node: address, mac })),
     );
@@ -242,7 +242,7 @@ export class Cluster {
 
 function fateOf(server: RealServer | undefined, mine: boolean, verdict: VerdictName | undefined): Fate {
   if (server === undefined || !mine) return "lost.mac";
-  if (server.dead) return "lost.dead";
+  if (server.gone) return "lost.gone";
   if (!server.hasVip) return "lost.vip";
   return verdict === undefined ? "bypass" : "arrived";
 }

@@ -36,10 +36,11 @@ export class Generator implements Source {
     weights: true,
     faults: [
       { name: "dead-server", ofServer: true },
+      { name: "neighbour-unresolved", ofServer: true },
       { name: "vip-missing", ofServer: true },
       { name: "arp-leak", ofServer: true },
       { name: "mac-change", ofServer: true },
-      { name: "source-preserve", ofServer: false },
+      { name: "mac-moves", ofServer: false },
     ],
   };
   onFrame: (frame: Frame) => void = () => {};
@@ -216,7 +217,7 @@ export class Generator implements Source {
       now,
       nameOf: (address) => servers.find((server) => server.address === address)?.name,
       faultsOf: (address) => [...(servers.find((server) => server.address === address)?.faults ?? [])],
-      faults: this.#preserve ? ["source-preserve"] : [],
+      faults: this.#preserve ? ["mac-moves"] : [],
       frames: this.#seen,
       told: this.#told,
     });
@@ -239,7 +240,7 @@ export class Generator implements Source {
   }
 
   setFault(name: string, address: string | undefined, on: boolean): void {
-    if (name === "source-preserve") {
+    if (name === "mac-moves") {
       this.#preserve = on;
       this.#cluster.director.set("source_mac", on ? 1 : 0);
       return;

@@ -274,12 +274,9 @@ function whole({ packet }: Seen): Uint8Array {
 function serversOf({ servers, family }: Guess): Server[] {
   if (servers.length > 0 && family === 4) {
     return servers.map(({ mac, address }, i) => {
-      const known = address ?? `10.0.0.${11 + i}`;
-      return {
-        name: labName(known) ?? (address === undefined ? `rs${i + 1}` : address),
-        address: known,
-        mac,
-      };
+      const known = address ?? spelled(mac);
+      const shown = known ?? `192.0.2.${i + 1}`;
+      return { name: labName(shown) ?? known ?? `rs${i + 1}`, address: shown, mac };
     });
   }
   return Array.from({ length: SERVERS }, (_, i) => {
@@ -289,4 +286,10 @@ function serversOf({ servers, family }: Guess): Server[] {
     const digits = hi.toString(16).padStart(4, "0") + lo.toString(16).padStart(8, "0");
     return { name: `rs${i + 1}`, address, mac: digits.match(/../g)!.join(":") };
   });
+}
+
+/** The address that one of the lab's MACs spells. */
+function spelled(mac: string): string | undefined {
+  const parts = mac.split(":").map((part) => Number.parseInt(part, 16));
+  return parts[0] === 2 && parts[1] === 0 ? parts.slice(2).join(".") : undefined;
 }

@@ -21,8 +21,9 @@ export class RealServer {
     this.mac = macOfAddress(address);
   }
 
-  get dead(): boolean {
-    return this.faults.has("dead-server");
+  /** Its cable is pulled: it hears nothing and says nothing. */
+  get gone(): boolean {
+    return this.faults.has("neighbour-unresolved");
   }
 
   /** Does its kernel take packets for the VIP, that is: is the VIP on lo? */
@@ -43,6 +44,11 @@ export class RealServer {
     if ((tcp.flags & RST) !== 0) {
       this.#sockets.delete(socket);
       return undefined;
+    }
+    // The host is well, but nobody listens any more: RFC 9293 §3.10.7.1.
+    if (this.faults.has("dead-server")) {
+      this.#sockets.delete(socket);
+      return say(RST | ACK, tcp.acknowledgement);
     }
     if ((tcp.flags & SYN) !== 0) {
       this.#sockets.set(socket, 5001);

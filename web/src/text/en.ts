@@ -85,7 +85,7 @@ export const en = {
   "fate.arrived": "arrived",
   "fate.waits": "waits",
   "fate.refused": "goes no further",
-  "fate.lost.dead": "lost",
+  "fate.lost.gone": "lost",
   "fate.lost.vip": "lost",
   "fate.lost.mac": "lost",
   "fate.lost.port": "astray",
@@ -93,7 +93,7 @@ export const en = {
   "fate.why.arrived": "",
   "fate.why.waits": "It waits in the director until the real server's MAC address is known.",
   "fate.why.refused": "The director does not send it on.",
-  "fate.why.lost.dead": "The real server is dead: nobody takes the frame from the wire.",
+  "fate.why.lost.gone": "The real server's cable is pulled: nobody takes the frame from the wire.",
   "fate.why.lost.vip":
     "The real server does not have the VIP on its lo: its kernel throws away a packet for an address that is not its own.",
   "fate.why.lost.mac": "Nobody on the link has this destination MAC address any more.",
@@ -233,18 +233,28 @@ export const en = {
   "fault.inject": "Break it",
   "fault.undo": "Undo {fault}",
   "fault.on": "{fault} at {name}",
-  "fault.dead-server": "server dead",
+  "fault.dead-server": "server program ended",
+  "fault.neighbour-unresolved": "cable pulled",
+  "fault.off-link": "a real server beyond the router",
+  "fault.narrow-mtu": "narrow MTU on the way",
+  "fault.mtu-mismatch": "different MTU",
+  "fault.rp-filter": "rp_filter drops",
+  "fault.wrong-gateway": "gateway is the director",
+  "fault.host-answers": "director's host answers",
+  "fault.vip-twice": "VIP owned twice",
   "fault.vip-missing": "VIP not on lo",
   "fault.arp-leak": "answers ARP for the VIP",
   "fault.mac-change": "new network card",
-  "fault.source-preserve": "director keeps the router's MAC as source",
+  "fault.mac-moves": "director keeps the router's MAC",
   "fault.about.dead-server":
-    "The real server falls silent. The director notices when its ARP goes unanswered.",
+    "The host is well, but its server has ended: it refuses every connection. The director does not see that; a health check would.",
+  "fault.about.neighbour-unresolved":
+    "The real server hears and says nothing. The director notices when its ARP goes unanswered.",
   "fault.about.vip-missing": "The real server's kernel does not know the VIP and throws the packets away.",
   "fault.about.arp-leak": "arp_ignore is off: the real server answers when the router asks for the VIP.",
   "fault.about.mac-change":
     "The real server's MAC changes; the director goes on writing the old one until ARP tells.",
-  "fault.about.source-preserve":
+  "fault.about.mac-moves":
     "sourceMac: preserve. The switch then learns the router's MAC at the director's port, and answers go astray.",
 
   "rates.title": "Per real server",

@@ -25,6 +25,8 @@ export class FrameList {
   #picked: Frame | undefined;
   #rows = new Map<number, HTMLElement>();
   #newer = 0;
+  /** The first frame's time: seconds are counted from there. */
+  #begin = Number.NaN;
   #held = false;
   #dirty = false;
   #drawnAt = 0;
@@ -51,11 +53,13 @@ export class FrameList {
 
   clear(): void {
     this.#frames = [];
+    this.#begin = Number.NaN;
     this.#picked = undefined;
     this.follow();
   }
 
   add(frame: Frame): void {
+    if (Number.isNaN(this.#begin)) this.#begin = frame.time;
     this.#frames.unshift(frame);
     if (this.#frames.length > KEPT) this.#frames.length = KEPT;
     if (this.#held) this.#newer++;
@@ -125,7 +129,7 @@ export class FrameList {
         "data-frame": frame.id,
         onclick: choose,
       },
-      h("span", { class: "frame-time" }, (frame.time / 1000).toFixed(2)),
+      h("span", { class: "frame-time" }, ((frame.time - this.#begin) / 1000).toFixed(2)),
       h("span", { class: `frame-mark ${frame.opens ? "opens" : ""}`, "aria-hidden": "true" }),
       h(
         "span",

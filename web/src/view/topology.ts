@@ -77,7 +77,7 @@ export class Topology {
     this.#drawLines(addresses);
     this.#servers.clear();
     this.#nodes.replaceChildren(
-      this.#host_("client", t("node.client"), "10.7.0.x"),
+      this.#host_("client", t("node.client"), ""),
       this.#host_("router", t("node.router"), ""),
       this.#host_("director", t("node.director"), t("node.vip", { vip: picture.vip })),
       ...shown.map((server, i) => this.#server(server, i)),
