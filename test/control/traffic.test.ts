@@ -3,10 +3,10 @@ import { attachCommands, type Commands } from "../../src/control/commands.ts";
 import { parseConfig } from "../../src/control/config.ts";
 import { toCommands } from "../../src/control/difference.ts";
 import { servicesDigest, writeConfig, writeLink } from "../../src/control/region-config.ts";
-import { ringFilter, silencedTraffic } from "../../src/control/traffic.ts";
+import { ringFilter, silencedTraffic, takenTraffic } from "../../src/control/traffic.ts";
 import { registerBuiltIn } from "../../src/schedulers/built-in.ts";
 import { generation } from "../../src/table/generation.ts";
-import { PLACE_PEERS } from "../../src/table/place.ts";
+import { PLACE_PEERS, PLACE_VIPS } from "../../src/table/place.ts";
 import { createRegion, Header, type Region, regionBytes } from "../../src/table/region.ts";
 import { Setting } from "../../src/table/settings.ts";
 import { mapped, parseAddress, parseIpv4, parseMac, type Words } from "../../src/wire/address.ts";
@@ -92,6 +92,53 @@ marks: [{mark: 2, network: 10.1.0.0/16}, {mark: 3, network: 10.3.0.0/16}]`);
     expect(["10.0.0.100", "10.1.77.1"].map((to) => takes(to))).toEqual([true, true]);
     expect(["10.0.0.101", "10.3.0.1"].map((to) => takes(to))).toEqual([false, false]);
     expect(takes("10.0.0.200", [mapped(parseIpv4("10.0.0.200")!)])).toBe(true);
+  });
+
+  /** The first bytes of a TCP SYN over IPv6, written out (RFC 8200 §3). */
+  function takes6(to: string, vips: readonly Words[] = []): boolean {
+    const frame = new Uint8Array(74);
+    const view = new DataView(frame.buffer);
+    view.setUint16(12, 0x86dd);
+    view.setUint32(14, 0x6000_0000);
+    view.setUint16(18, 20);
+    frame.set([6, 64], 20);
+    parseAddress(to)!.forEach((word, w) => {
+      view.setUint32(38 + 4 * w, word);
+    });
+    return runCbpf(ringFilter(region, vips, []), frame) !== 0;
+  }
+
+  test("takes IPv6 services, marked networks and VIPs of ours likewise", () => {
+    load(`services: [{address: "2001:db8::100", port: 80}, {protocol: fwm, mark: 2, family: 6}]
+marks: [{mark: 2, network: "2001:db8:1::/48"}, {mark: 3, network: "2001:db8:3::/48"}]`);
+    expect(["2001:db8::100", "2001:db8:1:2::3"].map((to) => takes6(to))).toEqual([true, true]);
+    expect(["2001:db8::101", "2001:db8:3::3"].map((to) => takes6(to))).toEqual([false, false]);
+    expect(takes6("2001:db8::200", [parseAddress("2001:db8::200")!])).toBe(true);
+    expect(takes("10.0.0.100")).toBe(false);
+  });
+});
+
+describe("what the XDP program takes", () => {
+  const hex = (keys: readonly Uint8Array[]) => keys.map((key) => Buffer.from(key).toString("hex")).sort();
+
+  test("is the services by address, protocol and port, marked networks whole, and echo to what we answer for", () => {
+    load(`services: [{address: 10.0.0.100, port: 80}, {address: "2001:db8::100", port: 443}, {protocol: fwm, mark: 2}]
+marks:
+  - {mark: 2, protocol: tcp, network: 10.2.2.2, ports: 80-81}
+  - {mark: 2, protocol: udp, network: 10.1.0.0/16, ports: "53"}`);
+    region.place.vips.set(VIP);
+    region.place.counts[PLACE_VIPS] = 1;
+    const { services, networks, echo } = takenTraffic(region);
+    const v4 = "00000000000000000000ffff";
+    expect(hex(services)).toEqual([
+      `${v4}0a00006400500600`,
+      `${v4}0a02020200500600`,
+      `${v4}0a02020200510600`,
+      "20010db800000000000000000000010001bb0600",
+    ]);
+    // 96 + 16 bits, in the machine's order; the program knows no ports of a network.
+    expect(hex(networks)).toEqual([`70000000${v4}0a010000`]);
+    expect(hex(echo)).toEqual([`${v4}0a00006400000000`]);
   });
 });
 
