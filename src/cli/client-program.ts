@@ -23,12 +23,19 @@ export async function runClient(main: () => Promise<number | undefined>): Promis
   }
 }
 
+/** Errors whose message is for the user; of any other the stack is shown. */
+const FOR_PEOPLE = [
+  "ApiError",
+  "ConfigRefused",
+  "RegionError",
+  "SchedulerModuleError",
+  "StateError",
+  "StateLineError",
+];
+
 function messageOf(error: unknown): string {
   if (!(error instanceof Error)) return String(error);
-  const expected =
-    error instanceof DirectorUnreachable ||
-    ["ApiError", "ConfigRefused"].includes(error.name) ||
-    "code" in error;
+  const expected = error instanceof DirectorUnreachable || FOR_PEOPLE.includes(error.name) || "code" in error;
   return expected ? error.message : (error.stack ?? error.message);
 }
 

@@ -13,7 +13,7 @@ const i32 = z
   .max(2 ** 31 - 1);
 const address = z.string().max(64);
 
-const serviceKey = z.object({
+export const serviceKeySchema = z.object({
   protocol: z.enum(["tcp", "udp", "sctp", "fwm"]),
   family: z.literal([4, 6]),
   address,
@@ -21,8 +21,8 @@ const serviceKey = z.object({
   mark: u32,
 });
 
-const service = z.object({
-  key: serviceKey,
+export const serviceSpecSchema = z.object({
+  key: serviceKeySchema,
   scheduler: z.string().max(64),
   flags: z.int().min(0).max(0xff),
   persistence: i32,
@@ -32,7 +32,7 @@ const service = z.object({
 });
 
 const serverKey = z.object({ address, port: u16 });
-const server = serverKey.extend({
+export const serverSpecSchema = serverKey.extend({
   weight: z
     .int()
     .min(-(2 ** 31))
@@ -44,19 +44,19 @@ const server = serverKey.extend({
 const timeouts = z.object({ tcp: z.int(), tcpfin: z.int(), udp: z.int() });
 
 export const commandSchema = z.discriminatedUnion("kind", [
-  z.object({ kind: z.literal("addService"), service }),
-  z.object({ kind: z.literal("editService"), service }),
-  z.object({ kind: z.literal("deleteService"), service: serviceKey }),
+  z.object({ kind: z.literal("addService"), service: serviceSpecSchema }),
+  z.object({ kind: z.literal("editService"), service: serviceSpecSchema }),
+  z.object({ kind: z.literal("deleteService"), service: serviceKeySchema }),
   z.object({ kind: z.literal("clear") }),
-  z.object({ kind: z.literal("addServer"), service: serviceKey, server }),
-  z.object({ kind: z.literal("editServer"), service: serviceKey, server }),
-  z.object({ kind: z.literal("deleteServer"), service: serviceKey, server: serverKey }),
-  z.object({ kind: z.literal("zero"), service: serviceKey.optional() }),
+  z.object({ kind: z.literal("addServer"), service: serviceKeySchema, server: serverSpecSchema }),
+  z.object({ kind: z.literal("editServer"), service: serviceKeySchema, server: serverSpecSchema }),
+  z.object({ kind: z.literal("deleteServer"), service: serviceKeySchema, server: serverKey }),
+  z.object({ kind: z.literal("zero"), service: serviceKeySchema.optional() }),
   z.object({ kind: z.literal("setTimeouts"), timeouts }),
   z.object({
     kind: z.literal("list"),
     what: z.enum(["services", "connections", "timeouts", "daemons"]),
-    service: serviceKey.optional(),
+    service: serviceKeySchema.optional(),
     format: z.unknown().optional(),
   }),
   z.object({ kind: z.literal("save"), numeric: z.boolean().optional() }),

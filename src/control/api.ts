@@ -21,6 +21,7 @@ import type { CommandError, CommandErrorCode, DirectorCommand, Listing } from ".
 import { openApiDocument, type Page } from "./openapi.ts";
 import { procIpVs, procIpVsStats } from "./proc-text.ts";
 import { requestFault } from "./request-fault.ts";
+import { addState } from "./state-api.ts";
 
 /** Two thousand services of fifty servers each, as JSON, and as much again. */
 const BODY_LIMIT = 128 * 1024 * 1024;
@@ -65,6 +66,7 @@ export function createApi(director: Director, pages: readonly Page[] = []): Fast
   api.get("/v1/connections", (_, reply) => rowsOf(director, CONNECTIONS, reply));
   addProc(api, director);
   addExplain(api, director);
+  addState(api, director);
   addCapture(api, director);
   for (const page of pages) {
     api.get(page.path, async (_, reply) => reply.type(page.type).send(await page.text()));

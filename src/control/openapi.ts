@@ -106,6 +106,11 @@ export function openApiDocument(pages: readonly Page[] = []): Json {
         shape(configSchema),
       ),
       "/v1/neighbours": get("Real servers' MAC addresses and their states", shape(neighboursAnswer)),
+      "/v1/state": pageOf({
+        summary:
+          "Services, real servers, connections, templates and counters as JSON lines (dr-director export)",
+        type: "application/x-ndjson",
+      }),
       "/v1/proc/ip_vs": pageOf({ summary: "As /proc/net/ip_vs of a kernel director", type: "text/plain" }),
       "/v1/proc/ip_vs_stats": pageOf({ summary: "As /proc/net/ip_vs_stats", type: "text/plain" }),
       ...Object.fromEntries(pages.map((page) => [page.path, pageOf(page)])),

@@ -1,0 +1,135 @@
+/** The state as JSON lines: written, read again, and the connections go on where they went before. */
+import { expect, test } from "vitest";
+import { attachCommands } from "../../src/control/commands.ts";
+import { dumpState } from "../../src/control/state-dump.ts";
+import { type StateLine, stateLine } from "../../src/control/state-lines.ts";
+import { StateLineError, StateLoader } from "../../src/control/state-load.ts";
+import { createRegion, type Region, regionBytes } from "../../src/table/region.ts";
+import { TCP_FLAGS } from "../../src/wire/tcp.ts";
+import { client, tcp, World } from "../dataplane/world.ts";
+
+function dump(region: Region, now: number): StateLine[] {
+  const commands = attachCommands(region, { now: () => now });
+  const listing = commands.list("services");
+  const services = listing.kind === "services" ? listing.services : [];
+  const lines = dumpState({ region, services, timeouts: commands.timeouts(), now });
+  return [...lines].map((line) => stateLine.parse(JSON.parse(JSON.stringify(line))));
+}
+
+function load(lines: readonly StateLine[], sizes: Region["sizes"], now: number): Region {
+  const region = createRegion(
+    new ArrayBuffer(regionBytes(sizes)),
+    sizes,
+    0x0dd_5eed,
+    Math.floor(now / 10) | 0,
+  );
+  const loader = new StateLoader(region, now);
+  for (const line of lines) loader.take(line);
+  loader.finish();
+  return region;
+}
+
+/** Connections, a template, a server that was deleted with connections, a service that is gone with one. */
+function busyWorld(): World {
+  const world = new World({ weights: [1, 2, 3], persistence: 300, scheduler: "wrr" });
+  for (let n = 1; n <= 20; n++) {
+    world.send(tcp({ source: client(n), sourcePort: 1000, flags: TCP_FLAGS.SYN }));
+    if (n % 2 === 0) world.send(tcp({ source: client(n), sourcePort: 1000, flags: TCP_FLAGS.ACK }));
+  }
+  world.deleteServer(2);
+  const key = { ...world.key, port: 8080 };
+  const spec = { scheduler: "rr", flags: 0, persistence: 0, netmask: "255.255.255.255", onePacket: false };
+  world.run({ kind: "addService", service: { key, ...spec } });
+  const server = {
+    address: "10.0.0.11",
+    port: 8080,
+    weight: 1,
+    method: "route" as const,
+    upper: 0,
+    lower: 0,
+  };
+  world.run({ kind: "addServer", service: key, server });
+  world.turn();
+  world.send(tcp({ source: client(30), sourcePort: 1, destinationPort: 8080, flags: TCP_FLAGS.SYN }));
+  world.run({ kind: "deleteService", service: key });
+  world.run({ kind: "setTimeouts", timeouts: { tcp: 77, tcpfin: 0, udp: 0 } });
+  world.turn();
+  return world;
+}
+
+/** Lines without what may differ: rows' numbers, the shards, and what was counted by a shard itself. */
+function comparable(lines: readonly StateLine[]): string[] {
+  const names = new Map<number, string>();
+  const templates = new Map<number, string>();
+  for (const line of lines) {
+    if (line.kind === "server") names.set(line.id, `${line.server.address}:${line.service.port}`);
+    if (line.kind === "template") templates.set(line.id, `${line.client} ${line.virtual}`);
+  }
+  return lines
+    .filter(({ kind }) => !["state", "frames", "neighbour"].includes(kind))
+    .map((line) => {
+      const { id: _id, position: _position, template, ...rest } = line as Record<string, unknown>;
+      const named = "client" in line ? { server: names.get(line.server) } : {};
+      const parent = template === undefined ? {} : { template: templates.get(template as number) };
+      const status = "status" in line ? { status: line.status & ~0x1800 } : {};
+      return JSON.stringify({ ...rest, ...named, ...parent, ...status });
+    })
+    .sort();
+}
+
+test("what was written and read is written again the same, into any number of shards", () => {
+  const world = busyWorld();
+  const lines = dump(world.region, world.now);
+  expect(lines.filter(({ kind }) => kind === "connection")).toHaveLength(21);
+  expect(lines.filter(({ kind }) => kind === "template").length).toBeGreaterThan(10);
+  expect(lines.filter((line) => line.kind === "server" && line.deleted)).toHaveLength(2);
+  for (const shards of [1, 3]) {
+    const region = load(lines, { ...world.region.sizes, shards }, world.now);
+    const again = dump(region, world.now);
+    expect(comparable(again)).toEqual(comparable(lines));
+    const total = (column: "active" | "inactive") =>
+      region.shards.flatMap(({ counters }) => [...counters[column]]).reduce((sum, count) => sum + count, 0);
+    expect([total("active"), total("inactive")]).toEqual([10, 11]);
+  }
+});
+
+test("frames are counted as before: received is the sum of the verdicts", () => {
+  const world = busyWorld();
+  const lines = dump(world.region, world.now);
+  const frames = (all: readonly StateLine[]) => all.find((line) => line.kind === "frames")!;
+  const again = frames(dump(load(lines, world.region.sizes, world.now), world.now));
+  expect(again.verdicts).toEqual(frames(lines).verdicts);
+});
+
+test("IPv6 and marks too", () => {
+  const world = new World();
+  for (const [key, address] of [
+    [{ protocol: "tcp", family: 6, address: "2001:db8::100", port: 80, mark: 0 }, "2001:db8::11"],
+    [{ protocol: "fwm", family: 4, address: "0.0.0.0", port: 0, mark: 7 }, "10.0.0.11"],
+  ] as const) {
+    const netmask = key.family === 6 ? "128" : "255.255.255.255";
+    const spec = { scheduler: "rr", flags: 0, persistence: 60, netmask, onePacket: false };
+    world.run({ kind: "addService", service: { key, ...spec } });
+    const server = { address, port: key.port, weight: 1, method: "route" as const, upper: 0, lower: 0 };
+    world.run({ kind: "addServer", service: key, server });
+  }
+  const lines = dump(world.region, world.now);
+  expect(comparable(dump(load(lines, world.region.sizes, world.now), world.now))).toEqual(comparable(lines));
+});
+
+test("a dump that is not whole, or refers to nothing, is refused", () => {
+  const world = busyWorld();
+  const lines = dump(world.region, world.now);
+  const { sizes } = world.region;
+  const without = (drop: (line: StateLine) => boolean) =>
+    load(
+      lines.filter((line) => !drop(line)),
+      sizes,
+      world.now,
+    );
+  expect(() => without(({ kind }) => kind === "end")).toThrow(/last line is missing/);
+  expect(() => without(({ kind }) => kind === "server")).toThrow(/no server line with the id/);
+  expect(() => without(({ kind }) => kind === "service")).toThrow(/there is no such service/);
+  expect(() => load([...lines, lines[1]!], sizes, world.now)).toThrow(StateLineError);
+  expect(() => load(lines, { ...sizes, connections: 8 }, world.now)).toThrow(/no room for more than 8 rows/);
+});
