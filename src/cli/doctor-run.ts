@@ -2,11 +2,11 @@
 import { readFileSync } from "node:fs";
 import { type Config, ConfigError, parseConfig } from "../control/config.ts";
 import { diagnose } from "../control/doctor/doctor.ts";
+import { doctorLines } from "../control/doctor/lines.ts";
 import { type Patient, patientOf, type Running } from "../control/doctor/patient.ts";
 import type { DoctorReport } from "../control/doctor/report.ts";
 import { ApiClient } from "./api-client.ts";
 import { DirectorUnreachable } from "./director-client.ts";
-import { doctorLines } from "./doctor-text.ts";
 
 export interface DoctorFlags {
   config?: string;

@@ -3,6 +3,7 @@ import { join } from "node:path";
 import type { ConfigInput } from "../control/config-schema.ts";
 import type { DoctorReport } from "../control/doctor/report.ts";
 import { built } from "./built.ts";
+import type { Echo } from "./datagram.ts";
 import { DirectorProgram } from "./director-program.ts";
 import { Lab } from "./lab.ts";
 import type { Program } from "./program.ts";
@@ -98,6 +99,12 @@ export class Stage {
     this.director = await DirectorProgram.start(this.lab, config, { folder: this.folder });
   }
 
+  /** kill -9: it has no time to tidy up. */
+  async kill(): Promise<void> {
+    this.director.program.signal("SIGKILL");
+    await this.director.program.ended;
+  }
+
   async startServer(name: string): Promise<void> {
     const started = await startServers(this.lab, [name]);
     for (const [each, program] of started) this.servers.set(each, program);
@@ -117,7 +124,7 @@ export class Stage {
     return stdout;
   }
 
-  /** `dr-director doctor` on the director's host. */
+  /** `dr-director doctor` on the director's host; `patience` in ms. */
   async doctor(patience = 200): Promise<{ report: DoctorReport; code: number }> {
     const words = ["doctor", "--json", "--config", this.configFile, "--socket", this.director.socket];
     const argv = [...this.confinement, process.execPath, built("cli/dr-director.js"), ...words];
@@ -129,6 +136,14 @@ export class Stage {
   /** A few requests, each on a connection of its own; one that is not answered soon has failed. */
   requests(count: number, more: Parameters<Client["request"]>[0] = {}): Promise<Round> {
     return this.client.request({ requests: count, parallel: count, timeout: 1_000, ...more });
+  }
+
+  /** One datagram to the echo service and what came back. */
+  async datagram(bytes: number): Promise<Echo> {
+    const argv = [process.execPath, built("lab/datagram.js"), VIP, String(ECHO_PORT), String(bytes)];
+    const { stdout, stderr } = await this.lab.run("client", argv);
+    if (stdout === "") throw new Error(`the client could not send a datagram: ${stderr.trim()}`);
+    return JSON.parse(stdout) as Echo;
   }
 
   close(): Promise<void> {

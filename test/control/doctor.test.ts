@@ -1,10 +1,10 @@
 /** The doctor's judgement, held to what was seen: one cause is one finding, and its consequences are none. */
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
-import { wrap } from "../../src/cli/doctor-text.ts";
 import { defaultConfig, parseConfig } from "../../src/control/config.ts";
 import { parseRoutes, routeTo } from "../../src/control/doctor/host.ts";
 import { judge } from "../../src/control/doctor/judge.ts";
+import { wrap } from "../../src/control/doctor/lines.ts";
 import type { HostSeen, Observations, ServerSeen } from "../../src/control/doctor/observations.ts";
 import { number4, type Patient, patientOf, type Running } from "../../src/control/doctor/patient.ts";
 import {

@@ -11,6 +11,10 @@ interface LabFlags {
   ring: Config["ring"]["kind"];
   scheduler?: string[];
   web: number | "off";
+  fault?: string;
+  doctor?: true;
+  lesson?: string;
+  answer?: string;
 }
 
 function webPort(text: string): number | "off" {
@@ -48,8 +52,17 @@ export function register(program: Command): void {
       more,
     )
     .option("--web <port|off>", "port of the page on this machine's loopback; any by default", webPort, 0)
+    .option("--fault <name>", "break one thing, show what clients notice, and mend it; list tells the names")
+    .option("--doctor", "with --fault: has the doctor look for it")
+    .option("--lesson <name>", "one idea, shown, and a question about it; list tells the names")
+    .option("--answer <text>", "with --lesson: the answer, instead of being asked for it")
     .addHelpText("after", "\nNeeds root, or a machine that allows user namespaces. Touches nothing outside.")
     .action(async (flags: LabFlags) => {
+      const part = await playedOnStage(flags);
+      if (part !== undefined) {
+        process.exitCode = part;
+        return;
+      }
       // Loaded here: the other commands need nothing of the lab.
       const { runLab } = await import("../../lab/stand.ts");
       const options: StandOptions = {
@@ -63,4 +76,17 @@ export function register(program: Command): void {
       };
       process.exitCode = await runLab(options);
     });
+}
+
+/** A fault or a lesson instead of the main job; undefined when neither was asked for. */
+async function playedOnStage(flags: LabFlags): Promise<number | undefined> {
+  const { fault, lesson, answer } = flags;
+  const how = { once: flags.once === true, json: flags.json === true };
+  if (lesson !== undefined) {
+    const { runLesson } = await import("../../lab/lesson-show.ts");
+    return runLesson({ name: lesson, ...how, ...(answer === undefined ? {} : { answer }) });
+  }
+  if (fault === undefined) return undefined;
+  const { runFault } = await import("../../lab/fault-show.ts");
+  return runFault({ name: fault, doctor: flags.doctor === true, ...how });
 }

@@ -1,5 +1,5 @@
 /** A doctor's report for people, in 80 columns. */
-import type { DoctorReport, Finding } from "../control/doctor/report.ts";
+import type { DoctorReport, Finding } from "./report.ts";
 
 const WIDTH = 78;
 
