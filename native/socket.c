@@ -148,7 +148,15 @@ static int queues(int fd, const char *name) {
   return count > 0 ? count : 1;
 }
 
-/* link(name) → { index, mtu, flags, queues, hardwareType, macHigh, macLow }, in the calling thread's network namespace */
+/* Does the device take VLAN tags out of received frames? */
+static bool strips_tags(int fd, const char *name) {
+  struct ethtool_value value = {.cmd = ETHTOOL_GFLAGS};
+  struct ifreq ask = {.ifr_data = (char *)&value};
+  memcpy(ask.ifr_name, name, IFNAMSIZ);
+  return ioctl(fd, SIOCETHTOOL, &ask) == 0 && (value.data & ETH_FLAG_RXVLAN) != 0;
+}
+
+/* link(name) → { index, mtu, flags, queues, stripsTags, hardwareType, macHigh, macLow }, in the calling thread's network namespace */
 static napi_value describe_link(napi_env env, napi_callback_info info) {
   static const struct {
     unsigned long request;
@@ -176,6 +184,7 @@ static napi_value describe_link(napi_env env, napi_callback_info info) {
     }
   }
   int count = queues(fd, name);
+  bool strips = strips_tags(fd, name);
   close(fd);
   const uint8_t *mac = (const uint8_t *)answer[3].ifr_hwaddr.sa_data;
   napi_create_object(env, &result);
@@ -183,6 +192,9 @@ static napi_value describe_link(napi_env env, napi_callback_info info) {
   set_number(env, result, "mtu", answer[1].ifr_mtu);
   set_number(env, result, "flags", (uint16_t)answer[2].ifr_flags);
   set_number(env, result, "queues", count);
+  napi_value flag;
+  napi_get_boolean(env, strips, &flag);
+  napi_set_named_property(env, result, "stripsTags", flag);
   set_number(env, result, "hardwareType", answer[3].ifr_hwaddr.sa_family);
   set_number(env, result, "macHigh", mac[0] << 8 | mac[1]);
   set_number(env, result, "macLow", (double)((uint32_t)mac[2] << 24 | mac[3] << 16 | mac[4] << 8 | mac[5]));

@@ -94,7 +94,7 @@ function openXdp(options: RingOptions, insist: boolean): Rings | undefined {
     return fallBack(options, insist, [...reasons].join("; "));
   }
   for (const refusal of opened.refusals) warn(`AF_XDP on ${interfaceName}: no ${refusal}`);
-  for (const caveat of caveats(opened.mode, config)) warn(`AF_XDP on ${interfaceName}: ${caveat}`);
+  for (const caveat of caveats(opened.mode, options)) warn(`AF_XDP on ${interfaceName}: ${caveat}`);
   const follow = () => {
     const { services, networks, echo } = takenTraffic(region);
     opened.take(services, networks, echo);
@@ -123,8 +123,11 @@ function fallBack({ interfaceName, warn }: RingOptions, insist: boolean, why: st
 }
 
 /** What silently goes wrong, or not as with AF_PACKET. */
-function* caveats(mode: XdpMode, { ring }: RingOptions["config"]): Generator<string> {
+function* caveats(mode: XdpMode, { interfaceName, config }: RingOptions): Generator<string> {
   if (mode === "generic")
     yield "the generic mode loses super-frames, so TCP from this machine or by LRO only crawls: use `packet`";
-  if (!ring.bypass) yield "bypass: false changes nothing, tcpdump on this host does not see the frames";
+  if (native().link(interfaceName).stripsTags)
+    yield `tagged frames lose their VLAN tag: if services have any, \`ethtool -K ${interfaceName} rxvlan off\``;
+  if (!config.ring.bypass)
+    yield "bypass: false changes nothing, tcpdump on this host does not see the frames";
 }

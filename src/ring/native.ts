@@ -22,6 +22,8 @@ export interface LinkInfo {
   readonly flags: number;
   /** Receiving queues; 1 where the driver does not say. */
   readonly queues: number;
+  /** The device takes VLAN tags out of received frames (`ethtool -k`: rx-vlan-offload). */
+  readonly stripsTags: boolean;
   /** ARPHRD_… number: 1 is Ethernet. */
   readonly hardwareType: number;
   readonly macHigh: number;

@@ -67,9 +67,10 @@ describe("the mode it really got", () => {
     expect(await director.counters()).toMatchObject({ ring: "af_xdp native copy" });
     const metrics = await director.text("/metrics");
     expect(metrics).toMatch(/dr_director_build_info\{.*ring="af_xdp native copy".*\} 1/);
-    // veth has no zero copy, and that is the only thing it lacks.
+    // What veth lacks.
     expect(director.ringWarnings).toEqual([
       expect.stringMatching(/^AF_XDP on eth0: no zero-copy: .*EOPNOTSUPP/),
+      expect.stringMatching(/^AF_XDP on eth0: tagged frames lose their VLAN tag: .*rxvlan off/),
     ]);
   });
 
