@@ -9,14 +9,14 @@ export default defineConfig({
         test: {
           name: "unit",
           include: ["test/**/*.test.ts"],
-          exclude: ["test/netns/**", "test/interop/**"],
+          exclude: ["test/netns/**", "test/interop/**", "test/web/**"],
           testTimeout: 30_000,
         },
       },
       {
         test: {
           name: "world",
-          include: ["test/netns/**/*.test.ts", "test/interop/**/*.test.ts"],
+          include: ["test/netns/**/*.test.ts", "test/interop/**/*.test.ts", "test/web/**/*.test.ts"],
           fileParallelism: false,
           testTimeout: 120_000,
           hookTimeout: 120_000,

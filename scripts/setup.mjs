@@ -7,6 +7,7 @@ import { existsSync, mkdirSync, readdirSync, readFileSync, rmSync, statSync, wri
 import { dirname, join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { nativeIsStale } from "./build-native.mjs";
+import { webIsStale } from "./build-web.mjs";
 import { missingCompiler, missingKernelFeature, missingNode, missingPrograms } from "./checks.mjs";
 import { missingForTests } from "./test-programs.mjs";
 
@@ -113,6 +114,11 @@ function buildNative() {
   step("compiling the native part", process.execPath, [join(ROOT, "scripts", "build-native.mjs")]);
 }
 
+function buildPage() {
+  if (!webIsStale()) return;
+  step("building the page", process.execPath, [join(ROOT, "scripts", "build-web.mjs")]);
+}
+
 /** The other programs that the tests meet the world with; only the tests want them. */
 function testPrograms() {
   const missing = missingForTests();
@@ -148,6 +154,7 @@ function main(purpose) {
   install();
   buildNative();
   compile();
+  buildPage();
   if (purpose === "test") {
     testPrograms();
     installWitnesses();

@@ -12,6 +12,7 @@ export const TEST_PROGRAMS = [
   { name: "nft", package: "nftables", use: "looks at the rules we set" },
   { name: "ethtool", package: "ethtool", use: "turns offloads off and on" },
   { name: "ping", package: "iputils-ping", use: "echo to the VIP" },
+  { name: "chromium", package: "chromium", use: "opens the page" },
   { name: "keepalived", package: "keepalived", use: "drives dradm" },
   { name: "prometheus", package: "prometheus", use: "scrapes us, answers the dashboard's queries" },
   {
