@@ -187,7 +187,7 @@ describe("several queues, a shard for each", () => {
     const folder = makeFolder();
     await startServers(lab);
     const client = await Client.start(lab);
-    const order = { requests: 100, keepAlive: true, pause: 40, timeout: 10_000 };
+    const order = { requests: 60, keepAlive: true, pause: 40, timeout: 10_000 };
     const rounds: Promise<Round>[] = [];
     const start = (kind: "packet" | "xdp!") =>
       DirectorProgram.start(lab, clusterConfig({ config: { ring: { kind }, shards: 2 } }), { folder });
