@@ -2,6 +2,7 @@
  * The connection tables as listings, read while the shards write them: a row that ends or is taken anew under the
  * reader's eyes is left out rather than shown half.
  */
+import { SCTP_STATE_NAMES } from "../dataplane/sctp-state.ts";
 import {
   C_CLIENT,
   C_DESTINATION,
@@ -25,7 +26,7 @@ import { Protocol } from "../wire/ipv4.ts";
 import { formatWords, wordsAt } from "./keys.ts";
 import type { ConnectionListing } from "./model.ts";
 
-/** Names by state number, as in the kernel's tables (ip_vs_proto_tcp.c, ip_vs_proto_sctp.c). */
+/** Names by state number, as in the kernel's table (ip_vs_proto_tcp.c). */
 const TCP_STATES = [
   "NONE",
   "ESTABLISHED",
@@ -38,22 +39,6 @@ const TCP_STATES = [
   "LAST_ACK",
   "LISTEN",
   "SYNACK",
-] as const;
-const SCTP_STATES = [
-  "NONE",
-  "INIT1",
-  "INIT",
-  "COOKIE_SENT",
-  "COOKIE_REPLIED",
-  "COOKIE_WAIT",
-  "COOKIE",
-  "COOKIE_ECHOED",
-  "ESTABLISHED",
-  "SHUTDOWN_SENT",
-  "SHUTDOWN_RECEIVED",
-  "SHUTDOWN_ACK_SENT",
-  "REJECTED",
-  "CLOSED",
 ] as const;
 /** A template is ASSURED once one of its connections was established. */
 const TEMPLATE_STATES = ["NONE", "ASSURED"] as const;
@@ -76,7 +61,7 @@ export function stateLabel(protocol: number, status: number): string {
   if ((status & ConnectionFlag.Template) !== 0) return TEMPLATE_STATES[state] ?? "NONE";
   if (protocol === Protocol.Tcp) return TCP_STATES[state] ?? "ERR!";
   if (protocol === Protocol.Udp) return "UDP";
-  if (protocol === Protocol.Sctp) return SCTP_STATES[state] ?? "?";
+  if (protocol === Protocol.Sctp) return SCTP_STATE_NAMES[state] ?? "?";
   return "NONE";
 }
 

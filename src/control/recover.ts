@@ -4,7 +4,7 @@
  * Rows are whole by construction (Live is a row's last store), so everything else is told anew from them.
  */
 import { hashOfRow } from "../dataplane/life.ts";
-import { TcpState } from "../dataplane/tcp-state.ts";
+import { isHalfOpen as isHalfOpenState } from "../dataplane/states.ts";
 import { VERDICTS, Verdict } from "../dataplane/verdict.ts";
 import {
   C_DESTINATION,
@@ -21,7 +21,6 @@ import { Life } from "../table/destinations.ts";
 import { isChanging } from "../table/generation.ts";
 import { breakLocks, CONTROL_OWNER, unlock } from "../table/lock.ts";
 import { Header, type Region, ShardCell } from "../table/region.ts";
-import { Protocol } from "../wire/ipv4.ts";
 
 /** After the process died, or before it begins to work on a region that it found. `tick` is the time now. */
 export function recoverRegion(region: Region, tick: number): void {
@@ -106,10 +105,8 @@ function rebuild(region: Region, table: Connections, tick: number): void {
 
 export function isHalfOpen(rows: Int32Array, row: number): boolean {
   const at = row << ROW_SHIFT;
-  if ((rows[at + C_KIND]! & 0xff) !== Protocol.Tcp) return false;
   if ((rows[at + C_STATUS]! & ConnectionFlag.Template) !== 0) return false;
-  const state = rows[at + C_STATUS]! & STATE_MASK;
-  return state === TcpState.SynRecv || state === TcpState.SynAck;
+  return isHalfOpenState(rows[at + C_KIND]! & 0xff, rows[at + C_STATUS]! & STATE_MASK);
 }
 
 function recoverTemplates(region: Region, tick: number): void {

@@ -25,7 +25,8 @@ import type { Context } from "./context.ts";
 import { underPressure } from "./defence.ts";
 import { TEMPLATE_ASSURED } from "./follow.ts";
 import { expireNow } from "./life.ts";
-import { TcpState } from "./tcp-state.ts";
+import { SCTP_TIMEOUTS } from "./sctp-state.ts";
+import { isEstablished, isHalfOpen } from "./states.ts";
 
 /** A part of 1 / 2^5 of the buckets a second. */
 const PART_SHIFT = 5;
@@ -77,19 +78,16 @@ export class DropEntry {
   #looksLikeFlood(context: Context, row: number): boolean {
     const { rows } = context.connections;
     const status = rows[(row << ROW_SHIFT) + C_STATUS]!;
-    if ((rows[(row << ROW_SHIFT) + C_KIND]! & 0xff) === Protocol.Tcp) {
-      const state = status & STATE_MASK;
-      if (state === TcpState.SynRecv || state === TcpState.SynAck) return true;
-      if (state !== TcpState.Established) return false;
-    }
+    const protocol = rows[(row << ROW_SHIFT) + C_KIND]! & 0xff;
+    if (isHalfOpen(protocol, status & STATE_MASK)) return true;
+    if (protocol !== Protocol.Udp && !isEstablished(protocol, status & STATE_MASK)) return false;
     return this.#isUnlucky(context, row, status);
   }
 
   #isUnlucky(context: Context, row: number, status: number): boolean {
     const { connections, settings } = context;
     const at = row << ROW_SHIFT;
-    const tcp = (connections.rows[at + C_KIND]! & 0xff) === Protocol.Tcp;
-    const timeout = settings[tcp ? Setting.timeout_tcp + (status & STATE_MASK) : Setting.timeout_udp]! * HZ;
+    const timeout = timeoutOf(settings, connections.rows[at + C_KIND]! & 0xff, status & STATE_MASK) * HZ;
     const silent = (timeout - ((connections.rows[at + C_EXPIRES]! - context.tick) | 0)) | 0;
     const frames = (status & FRAMES_MASK) >>> FRAMES_SHIFT;
     if (silent < SPARED || frames === 0 || frames > MOST_FRAMES) return false;
@@ -107,6 +105,12 @@ export class DropEntry {
     this.#lot = x;
     return x >>> 0;
   }
+}
+
+/** Seconds between a connection's last frame and its end. */
+function timeoutOf(settings: Int32Array, protocol: number, state: number): number {
+  if (protocol === Protocol.Tcp) return settings[Setting.timeout_tcp + state]!;
+  return protocol === Protocol.Sctp ? SCTP_TIMEOUTS[state]! : settings[Setting.timeout_udp]!;
 }
 
 function isIdleTemplate(templates: Connections, row: number): boolean {

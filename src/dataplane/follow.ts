@@ -4,6 +4,7 @@
  */
 import {
   C_DESTINATION,
+  C_KIND,
   C_STATUS,
   ConnectionFlag,
   FRAMES_MASK,
@@ -18,11 +19,14 @@ import { lock, unlock } from "../table/lock.ts";
 import { Header } from "../table/region.ts";
 import { Setting } from "../table/settings.ts";
 import { Protocol } from "../wire/ipv4.ts";
+import { Chunk, firstChunk, NO_CHUNK, tellingChunk } from "../wire/sctp.ts";
 import type { Context } from "./context.ts";
 import { underPressure } from "./defence.ts";
 import { NO_FLAGS } from "./frames.ts";
 import { expireNow } from "./life.ts";
-import { isActive, nextState, SYN, TcpState } from "./tcp-state.ts";
+import { nextSctpState, SCTP_TIMEOUTS, SctpState } from "./sctp-state.ts";
+import { isActive, isEstablished, isHalfOpen } from "./states.ts";
+import { nextState, SYN, TcpState } from "./tcp-state.ts";
 import { Verdict } from "./verdict.ts";
 
 /** Returned instead of a verdict: the connection is done with, treat the frame as one without a connection. */
@@ -32,9 +36,9 @@ export const ANEW = -1;
 export function follow(context: Context, i: number, row: number): number {
   const { connections, frames, region, settings } = context;
   const d = connections.rows[(row << ROW_SHIFT) + C_DESTINATION]!;
-  const flags = frames.tcpFlags[i]!;
-  if ((flags & SYN) !== 0 && flags !== NO_FLAGS && frames.flowKind[i]! % 256 === Protocol.Tcp) {
-    if (beginsAnew(context, row, d)) {
+  const protocol = frames.flowKind[i]! & 0xff;
+  if ((frames.tcpFlags[i]! & SYN) !== 0 || protocol === Protocol.Sctp) {
+    if (isOpening(context, i, protocol) && beginsAnew(context, row, d, protocol)) {
       expireNow(context, row);
       return ANEW;
     }
@@ -49,16 +53,29 @@ export function follow(context: Context, i: number, row: number): number {
   return Verdict.Forwarded;
 }
 
+/** A SYN, or SCTP's INIT. */
+function isOpening(context: Context, i: number, protocol: number): boolean {
+  if (protocol === Protocol.Sctp) return chunkOf(context, i, firstChunk) === Chunk.Init;
+  return protocol === Protocol.Tcp && context.frames.tcpFlags[i] !== NO_FLAGS;
+}
+
+/** A chunk's type, as `find` (wire/sctp.ts) finds it in frame `i`. */
+export function chunkOf(context: Context, i: number, find: typeof firstChunk): number {
+  const { frames, ring } = context;
+  return find(ring.view, frames.transport[i]!, frames.ip[i]! + frames.bytes[i]!);
+}
+
 /**
  * Does a SYN on this connection open a new one? With expire_nodest_conn when its server is quiesced, also in
  * conn_reuse_mode 0 (Linux 5.16: "Fix reuse connection if RS weight is 0"); else, by conn_reuse_mode, when it is over.
  */
-function beginsAnew(context: Context, row: number, d: number): boolean {
+function beginsAnew(context: Context, row: number, d: number, protocol: number): boolean {
   const { connections, region, settings } = context;
   const mode = settings[Setting.conn_reuse_mode]!;
   if (settings[Setting.expire_nodest_conn] !== 0 && region.destinations.weight[d] === 0) return true;
   if (mode === 0 || connections.parent[row] !== 0) return false;
   const state = connections.rows[(row << ROW_SHIFT) + C_STATUS]! & STATE_MASK;
+  if (protocol === Protocol.Sctp) return state === SctpState.Closed;
   return (
     state === TcpState.TimeWait ||
     state === TcpState.Close ||
@@ -82,31 +99,43 @@ export function advance(context: Context, i: number, row: number): void {
     const next = flags === NO_FLAGS ? state : nextState(state, flags, secure);
     if (next !== state) enter(context, row, next);
     timeout = settings[Setting.timeout_tcp + next]!;
+  } else if ((frames.flowKind[i]! & 0xff) === Protocol.Sctp) {
+    timeout = advanceSctp(context, i, row, state);
   }
   connections.expireAt(row, (context.tick + timeout * HZ) | 0);
   count(context, rows[at + C_DESTINATION]!, frames.bytes[i]!);
 }
 
-/** The connection enters another TCP state: its place among active and inactive, and in the half-open queue. */
+/** Seconds that an SCTP association may rest after this frame. */
+function advanceSctp(context: Context, i: number, row: number, state: number): number {
+  const chunk = chunkOf(context, i, tellingChunk);
+  const next = chunk === NO_CHUNK ? state : nextSctpState(state, chunk);
+  if (next !== state) enter(context, row, next);
+  return SCTP_TIMEOUTS[next]!;
+}
+
+/** The connection enters another state: its place among active and inactive, and in the half-open queue. */
 function enter(context: Context, row: number, state: number): void {
   const { connections, counters } = context;
   const rows = connections.rows;
   const at = (row << ROW_SHIFT) + C_STATUS;
   const d = rows[(row << ROW_SHIFT) + C_DESTINATION]!;
+  const protocol = rows[(row << ROW_SHIFT) + C_KIND]! & 0xff;
   const inactive = (rows[at]! & ConnectionFlag.Inactive) !== 0;
-  if (inactive && isActive(state)) {
+  const active = isActive(protocol, state);
+  if (inactive && active) {
     rows[at]! &= ~ConnectionFlag.Inactive;
     counters.inactive[d]!--;
     counters.active[d]!++;
-  } else if (!inactive && !isActive(state)) {
+  } else if (!inactive && !active) {
     rows[at]! |= ConnectionFlag.Inactive;
     counters.active[d]!--;
     counters.inactive[d]!++;
   }
   rows[at] = (rows[at]! & ~STATE_MASK) | state;
-  if (state === TcpState.SynRecv || state === TcpState.SynAck) connections.joinHalfOpen(row);
+  if (isHalfOpen(protocol, state)) connections.joinHalfOpen(row);
   else connections.leaveHalfOpen(row);
-  if (state === TcpState.Established) assureTemplate(context, row);
+  if (isEstablished(protocol, state)) assureTemplate(context, row);
 }
 
 /** State of a persistence template one of whose connections was established (IP_VS_CTPL_S_ASSURED). */

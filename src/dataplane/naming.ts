@@ -4,6 +4,7 @@ import type { Region } from "../table/region.ts";
 import { NONE, ServiceFlag, schedulerName } from "../table/services.ts";
 import { formatIpv4, formatIpv6, type Words } from "../wire/address.ts";
 import { Protocol } from "../wire/ipv4.ts";
+import { SCTP_STATE_NAMES } from "./sctp-state.ts";
 import { TCP_STATE_NAMES } from "./tcp-state.ts";
 
 /** A virtual service. With protocol "fwm" the mark and the family name it. */
@@ -95,5 +96,6 @@ export function stateName(protocol: number, status: number): string {
   const state = status & STATE_MASK;
   if ((status & ConnectionFlag.Template) !== 0) return TEMPLATE_STATES[state] ?? "NONE";
   if (protocol === Protocol.Tcp) return TCP_STATE_NAMES[state] ?? "?";
+  if (protocol === Protocol.Sctp) return SCTP_STATE_NAMES[state] ?? "?";
   return protocol === Protocol.Udp ? "UDP" : "NONE";
 }

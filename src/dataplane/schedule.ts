@@ -10,11 +10,12 @@ import { lock, unlock } from "../table/lock.ts";
 import { ServiceFlag } from "../table/services.ts";
 import { Setting } from "../table/settings.ts";
 import { checksumIsRight, Protocol } from "../wire/ipv4.ts";
+import { Chunk, firstChunk, NO_CHUNK } from "../wire/sctp.ts";
 import { UDP_HEADER } from "../wire/udp.ts";
 import type { Context } from "./context.ts";
 import { dropsThis } from "./defence.ts";
 import type { ServiceEntry } from "./directory.ts";
-import { advance, count } from "./follow.ts";
+import { advance, chunkOf, count } from "./follow.ts";
 import { NO_FLAGS } from "./frames.ts";
 import { bear, bury, clearOverload, markOverload } from "./life.ts";
 import { markOf } from "./mark.ts";
@@ -29,21 +30,12 @@ const UNPRIVILEGED = 1024;
 
 /** Chooses a destination for frame `i` and opens its connection. `context.flow` describes the frame. */
 export function schedule(context: Context, i: number): Verdict {
-  const { frames, flow, settings } = context;
+  const { frames, flow } = context;
   const protocol = frames.flowKind[i]! & 0xff;
-  const flags = frames.tcpFlags[i]!;
   const s = findService(context, protocol);
   if (s < 0) return Verdict.NotOurs;
-  if (protocol === Protocol.Tcp) {
-    if (flags === NO_FLAGS) return Verdict.Malformed;
-    const opens = (flags & RST) === 0 && ((flags & SYN) !== 0 || settings[Setting.sloppy_tcp] !== 0);
-    if (!opens) return Verdict.NoConnection;
-  } else if (
-    protocol === Protocol.Udp &&
-    frames.ip[i]! + frames.bytes[i]! < frames.transport[i]! + UDP_HEADER
-  ) {
-    return Verdict.Malformed;
-  }
+  const refused = mayOpen(context, i, protocol);
+  if (refused !== Verdict.Forwarded) return refused;
   if (isMartian(context) || !headerIsSound(context, i)) return Verdict.Malformed;
   if (dropsThis(context)) return Verdict.Defended;
   if (flow.clientPort === FTP_DATA) return Verdict.NotScheduled;
@@ -51,6 +43,25 @@ export function schedule(context: Context, i: number): Verdict {
   return (context.region.services.flags[s]! & ServiceFlag.Persistent) !== 0
     ? schedulePersistent(context, i, entry, protocol)
     : schedulePlain(context, i, entry, protocol);
+}
+
+/** May this frame open a connection? Forwarded if so. */
+function mayOpen(context: Context, i: number, protocol: number): Verdict {
+  const { frames, settings } = context;
+  if (protocol === Protocol.Tcp) {
+    const flags = frames.tcpFlags[i]!;
+    if (flags === NO_FLAGS) return Verdict.Malformed;
+    const opens = (flags & RST) === 0 && ((flags & SYN) !== 0 || settings[Setting.sloppy_tcp] !== 0);
+    return opens ? Verdict.Forwarded : Verdict.NoConnection;
+  }
+  if (protocol === Protocol.Sctp) {
+    const chunk = chunkOf(context, i, firstChunk);
+    if (chunk === NO_CHUNK) return Verdict.Malformed;
+    const opens = chunk === Chunk.Init || (chunk !== Chunk.Abort && settings[Setting.sloppy_sctp] !== 0);
+    return opens ? Verdict.Forwarded : Verdict.NoConnection;
+  }
+  const bytes = frames.ip[i]! + frames.bytes[i]! - frames.transport[i]!;
+  return bytes < UDP_HEADER ? Verdict.Malformed : Verdict.Forwarded;
 }
 
 /**

@@ -5,7 +5,7 @@
  */
 
 import type { Ring } from "../ring/ring.ts";
-import { C_STATUS, type DueHandler, ROW_SHIFT, STATE_MASK, TICK } from "../table/connections.ts";
+import { C_KIND, C_STATUS, type DueHandler, ROW_SHIFT, STATE_MASK, TICK } from "../table/connections.ts";
 import { ShardCount } from "../table/counters.ts";
 import { lock, type Relax, unlock } from "../table/lock.ts";
 import { Header, type Region, ShardCell } from "../table/region.ts";
@@ -22,8 +22,8 @@ import { bury, hashOfRow } from "./life.ts";
 import { Limiter } from "./limiter.ts";
 import { makeDecide, makeDispatch, makeLookUp, type Pass } from "./passes.ts";
 import { templateDue } from "./persist.ts";
+import { isHalfOpen } from "./states.ts";
 import type { Tap } from "./tap.ts";
-import { TcpState } from "./tcp-state.ts";
 import { Verdict } from "./verdict.ts";
 import { WaitingRoom } from "./waiting.ts";
 
@@ -153,8 +153,11 @@ export class Shard {
       Math.floor(now / TICK) | 0,
       (row) => hashOfRow(connections, row, seed),
       (row) => {
-        const state = connections.rows[(row << ROW_SHIFT) + C_STATUS]! & STATE_MASK;
-        return state === TcpState.SynRecv || state === TcpState.SynAck;
+        const at = row << ROW_SHIFT;
+        return isHalfOpen(
+          connections.rows[at + C_KIND]! & 0xff,
+          connections.rows[at + C_STATUS]! & STATE_MASK,
+        );
       },
     );
   }

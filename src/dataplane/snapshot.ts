@@ -14,9 +14,8 @@ import {
 } from "../table/connections.ts";
 import { Life } from "../table/destinations.ts";
 import { Header, openRegion, type Region, ShardCell } from "../table/region.ts";
-import { Protocol } from "../wire/ipv4.ts";
 import { hashOfRow } from "./life.ts";
-import { TcpState } from "./tcp-state.ts";
+import { isHalfOpen as isHalfOpenState } from "./states.ts";
 
 export interface SnapshotOptions {
   /** ms of the clock that the region's shards turn by. */
@@ -89,7 +88,6 @@ function rebuild(copy: Region, table: Connections, now: number): void {
 function isHalfOpen(rows: Int32Array, row: number): boolean {
   const at = row << ROW_SHIFT;
   const status = rows[at + C_STATUS]!;
-  if ((rows[at + C_KIND]! & 0xff) !== Protocol.Tcp || (status & ConnectionFlag.Template) !== 0) return false;
-  const state = status & STATE_MASK;
-  return state === TcpState.SynRecv || state === TcpState.SynAck;
+  if ((status & ConnectionFlag.Template) !== 0) return false;
+  return isHalfOpenState(rows[at + C_KIND]! & 0xff, status & STATE_MASK);
 }
