@@ -22,7 +22,9 @@ export const TEST_PROGRAMS = [
   },
   { name: "systemd-analyze", package: "systemd", use: "verifies the units" },
   { name: "mandoc", package: "mandoc", use: "reads the man pages" },
+  { name: "man", package: "man-db", use: "reads the man pages, with groff" },
   { name: "zsh", package: "zsh", use: "its completion" },
+  { name: "shellcheck", package: "shellcheck", use: "reads bash's completion" },
 ];
 
 export const missingForTests = () => TEST_PROGRAMS.filter((program) => !programPath(program.name));

@@ -1,25 +1,6 @@
 #!/usr/bin/env node
-/** The program `dr-director`: its subcommands stand in commands/, one file each, and are loaded from there. */
-import { readdirSync } from "node:fs";
-import { fileURLToPath } from "node:url";
-import { Command } from "commander";
-import { version } from "./version.ts";
+/** The program `dr-director`. */
+import { buildProgram } from "./program.ts";
 
-interface CommandModule {
-  register(program: Command): void;
-}
-
-const program = new Command("dr-director")
-  .description("A userspace LVS-DR director: kernel IPVS's decisions, explained frame by frame")
-  .version(version())
-  .showHelpAfterError("(dr-director --help tells more)")
-  .enablePositionalOptions();
-
-const folder = new URL("./commands/", import.meta.url);
-for (const file of readdirSync(fileURLToPath(folder)).sort()) {
-  if (!/^[a-z-]+\.js$/.test(file)) continue;
-  const { register } = (await import(new URL(file, folder).href)) as CommandModule;
-  register(program);
-}
-
+const program = await buildProgram();
 await program.parseAsync();
