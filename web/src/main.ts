@@ -106,6 +106,7 @@ class Page implements Names {
     source.setSpeed(this.#transport.speed);
     source.setPaused(!this.#transport.playing);
     this.#setLeg();
+    this.#list.decimals = source.kind === "generator" ? 2 : 3;
     this.#forget();
     this.#service.setSource(source);
     this.#where();

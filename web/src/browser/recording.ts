@@ -53,6 +53,8 @@ export class Recording implements Source {
   #at = 0;
   #told = 0;
   #owed = 0;
+  /** How long it has been looked at: what rates are counted by, since frames are evened out. */
+  #watched = 0;
   #now = 1000;
   #paused = false;
   #over = false;
@@ -97,6 +99,7 @@ export class Recording implements Source {
     this.#told = 0;
     this.#over = false;
     this.#now = 1000;
+    this.#watched = 0;
     this.#chosen = new Map();
     const { commands, keeper } = this.#director;
     const netmask = this.#guess.family === 6 ? "128" : "255.255.255.255";
@@ -146,6 +149,7 @@ export class Recording implements Source {
 
   advance(milliseconds: number): void {
     if (this.#paused || this.#over) return;
+    this.#watched += milliseconds;
     this.#owed += milliseconds;
     const between = BETWEEN[this.#speed];
     while (this.#owed >= between && !this.#over) {
@@ -223,7 +227,7 @@ export class Recording implements Source {
   picture(): Picture {
     const names = new Map(this.#servers.map(({ address, name }) => [address, name]));
     return takePicture(this.#director, {
-      now: this.#now,
+      now: this.#watched,
       nameOf: (address) => names.get(address),
       faultsOf: () => [],
       faults: [],

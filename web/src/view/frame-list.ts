@@ -9,6 +9,8 @@ const KEPT = 60;
 const DRAW_MS = 150;
 
 export class FrameList {
+  /** Of a frame's seconds. */
+  decimals = 2;
   onPick: (frame: Frame) => void = () => {};
   readonly #list = h("ul", { class: "frame-rows" });
   readonly #follow = h("button", {
@@ -129,7 +131,7 @@ export class FrameList {
         "data-frame": frame.id,
         onclick: choose,
       },
-      h("span", { class: "frame-time" }, ((frame.time - this.#begin) / 1000).toFixed(2)),
+      h("span", { class: "frame-time" }, ((frame.time - this.#begin) / 1000).toFixed(this.decimals)),
       h("span", { class: `frame-mark ${frame.opens ? "opens" : ""}`, "aria-hidden": "true" }),
       h(
         "span",

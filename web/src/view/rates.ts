@@ -177,7 +177,7 @@ export class Rates {
       height: HEIGHT,
       cursor: { show: false },
       legend: { show: false },
-      padding: [8, 8, 0, 0],
+      padding: [8, 18, 0, 0],
       scales: {
         x: {
           time: false,

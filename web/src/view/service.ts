@@ -172,7 +172,7 @@ export class ServicePanel {
     });
     const row: Omit<Row, "element"> = {
       weight,
-      active: h("td", { class: "number col-active" }),
+      active: h("td", { class: "number col-active", "data-label": t("service.active") }),
       inactive: h("td", { class: "number col-inactive" }),
       total: h("td", { class: "number col-total" }),
       share: h("span", { class: "share-number" }),

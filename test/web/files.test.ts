@@ -1,0 +1,366 @@
+/** The page opened as plain files: the director's core runs in the browser, and nothing is asked of anybody. */
+import { readdirSync, readFileSync, statSync } from "node:fs";
+import { createRequire } from "node:module";
+import { join } from "node:path";
+import type { Browser } from "playwright-core";
+import { afterAll, beforeAll, describe, expect, it } from "vitest";
+import { tcpFrame } from "../../src/wire/frame.ts";
+import { concat } from "../../src/wire/netlink.ts";
+import { pcapHeader, pcapRecord } from "../../src/wire/pcap.ts";
+import { pcapngInterface, pcapngPacket, pcapngSection } from "../../src/wire/pcapng-writer.ts";
+import {
+  dots,
+  launch,
+  missing,
+  PAGE_FILE,
+  PAGE_FOLDER,
+  PHONE,
+  totals,
+  type Watched,
+  watchedPage,
+} from "./browser.ts";
+
+const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
+
+interface Finding {
+  readonly id: string;
+  readonly impact: string;
+  readonly nodes: readonly { readonly html: string }[];
+}
+
+/** What axe-core calls serious or critical. */
+async function serious({ page }: Watched): Promise<string[]> {
+  await page.evaluate(AXE);
+  const found = (await page.evaluate(
+    "axe.run(document, { preload: false, runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then((r) => r.violations)",
+  )) as Finding[];
+  return found
+    .filter(({ impact }) => impact === "serious" || impact === "critical")
+    .map(({ id, nodes }) => `${id}: ${nodes[0]!.html}`);
+}
+
+describe.skipIf(missing !== "")(`the page as files ${missing}`, () => {
+  let browser: Browser;
+  beforeAll(async () => {
+    browser = await launch();
+  });
+  afterAll(() => browser.close());
+
+  async function open(options: Parameters<typeof watchedPage>[1] = {}): Promise<Watched> {
+    const watched = await watchedPage(browser, options);
+    await watched.page.goto(PAGE_FILE);
+    await watched.page.waitForSelector(".topology .node-server");
+    return watched;
+  }
+
+  /** Whatever else a test looks at: no error was told, and nothing but the page's own files was asked for. */
+  async function close({ page, errors, requests }: Watched): Promise<void> {
+    expect(errors).toEqual([]);
+    expect(requests.filter((url) => !url.startsWith("file://") && !url.startsWith("data:"))).toEqual([]);
+    await page.context().close();
+  }
+
+  it("is under 400 KB in all", () => {
+    const sizes = readdirSync(PAGE_FOLDER).map((name) => statSync(join(PAGE_FOLDER, name)).size);
+    expect(sizes.reduce((sum, size) => sum + size, 0)).toBeLessThan(400 * 1024);
+  });
+
+  it("names no address of the world", () => {
+    const text = readdirSync(PAGE_FOLDER)
+      .map((name) => readFileSync(join(PAGE_FOLDER, name), "utf8"))
+      .join("\n");
+    const named = [...text.matchAll(/https?:\/\/[\w.-]+/g)].map(([url]) => url);
+    // Names of XML vocabularies, which nobody fetches.
+    expect(named.filter((url) => url !== "http://www.w3.org")).toEqual([]);
+  });
+
+  it("paints first within a second", async () => {
+    const watched = await open();
+    const painted = (await watched.page.evaluate(
+      "performance.getEntriesByName('first-contentful-paint')[0]?.startTime ?? -1",
+    )) as number;
+    expect(painted).toBeGreaterThan(0);
+    expect(painted).toBeLessThan(1000);
+    await close(watched);
+  });
+
+  it("moves frames along", async () => {
+    const watched = await open();
+    const { page } = watched;
+    await page.waitForSelector(".dots > .dot");
+    const places = new Set<string>();
+    for (let look = 0; look < 12; look++) {
+      for (const place of await dots(page)) places.add(place);
+      await page.waitForTimeout(100);
+    }
+    expect(places.size).toBeGreaterThan(6);
+    await page.waitForSelector(".frame-row.frame-answer", { timeout: 20_000 });
+    await close(watched);
+  });
+
+  it("steps one frame at a time while paused", async () => {
+    const watched = await open();
+    const { page } = watched;
+    await page.click("#play");
+    await page.waitForTimeout(400);
+    const rows = () => page.$$eval(".frame-row", (elements) => elements.length);
+    const before = await rows();
+    await page.waitForTimeout(1500);
+    expect(await rows()).toBe(before);
+    for (let step = 1; step <= 3; step++) {
+      await page.click("#step");
+      await page.waitForTimeout(50);
+      expect(await rows()).toBe(before + step);
+      expect(
+        await page.$eval(
+          ".frame-row[aria-pressed=true]",
+          (row) => row === document.querySelector(".frame-row"),
+        ),
+      ).toBe(true);
+    }
+    await close(watched);
+  });
+
+  it("explains a frame: its bytes before and after, why, and each field", async () => {
+    const watched = await open();
+    const { page } = watched;
+    await page.waitForSelector(".why", { timeout: 20_000 });
+    const changed = await page.$$eval(".bytes-went .changed-went", (cells) =>
+      cells.map((cell) => Number((cell as HTMLElement).dataset.at)),
+    );
+    expect(changed.length).toBeGreaterThan(0);
+    expect(Math.max(...changed)).toBeLessThan(12);
+    expect(await page.textContent(".why")).toContain("wrr chose rs");
+    expect(await page.$$eval(".members .chosen", (rows) => rows.length)).toBe(1);
+    expect(await page.$$eval(".fields tr.changed", (rows) => rows.length)).toBe(2);
+    expect(await page.textContent(".fields tr.changed .value-went")).toMatch(/^02:00:0a:00:00:0[bcd]$/);
+    // The field under the pointer lights up among the bytes.
+    await page.hover(".in-IPv4.header tr:nth-child(9) th");
+    expect(
+      await page.$$eval(".byte.lit", (cells) => cells.map((cell) => (cell as HTMLElement).dataset.at)),
+    ).toEqual(["22"]);
+    await close(watched);
+  });
+
+  it("shows what another scheduler does", async () => {
+    const watched = await open();
+    const { page } = watched;
+    await page.check("input[name=speed][value=fast]");
+    // sh sends a client always to the same real server; fo sends everybody to the heaviest.
+    await page.selectOption("#scheduler", "fo");
+    await page.waitForTimeout(1500);
+    const before = await totals(page);
+    await page.waitForTimeout(5000);
+    const after = await totals(page);
+    const made = Object.fromEntries(
+      Object.entries(after).map(([name, total]) => [name, total - before[name]!]),
+    );
+    expect(made.rs3).toBeGreaterThan(3);
+    expect(made).toMatchObject({ rs1: 0, rs2: 0 });
+    await page.click("[aria-label^='Quiesce rs3']");
+    await page.waitForTimeout(1500);
+    const quiesced = await totals(page);
+    await page.waitForTimeout(4000);
+    const later = await totals(page);
+    expect(later.rs3).toBe(quiesced.rs3);
+    expect(later.rs2! - quiesced.rs2!).toBeGreaterThan(2);
+    await close(watched);
+  });
+
+  it("breaks what it is told to break, and mends it", async () => {
+    const watched = await open();
+    const { page } = watched;
+    await page.selectOption("#fault", "vip-missing");
+    await page.click("#inject");
+    await page.waitForSelector(".fault");
+    await page.check("input[name=speed][value=fast]");
+    await page.waitForFunction(
+      "[...document.querySelectorAll('.frame-row')].some((row) => row.textContent.includes('lost'))",
+      undefined,
+      { timeout: 30_000 },
+    );
+    await page.click(".fault");
+    await page.waitForSelector(".fault", { state: "detached" });
+    await close(watched);
+  });
+
+  it.each([
+    [
+      "pcap",
+      (frames: Uint8Array[]) =>
+        concat([
+          pcapHeader(),
+          ...frames.map((bytes, i) => pcapRecord({ seconds: 1, nanoseconds: i * 1e6, bytes })),
+        ]),
+    ],
+    [
+      "pcapng",
+      (frames: Uint8Array[]) =>
+        concat([
+          pcapngSection("test"),
+          pcapngInterface("eth0", 65_535),
+          ...frames.map((bytes, i) =>
+            pcapngPacket({
+              interface: 0,
+              seconds: 1,
+              nanoseconds: i * 1e6,
+              bytes,
+              originalLength: bytes.length,
+              comments: [],
+              direction: "inbound",
+            }),
+          ),
+        ]),
+    ],
+  ])("plays a dropped %s", async (kind, write) => {
+    const watched = await open();
+    const { page } = watched;
+    const frames = Array.from({ length: 30 }, (_, i) =>
+      tcpFrame({
+        source: 0xc0000201 + (i >> 1),
+        destination: 0xc6336464,
+        sourcePort: 5000 + (i >> 1),
+        destinationPort: 443,
+        flags: i % 2 === 0 ? 0x02 : 0x10,
+      }),
+    );
+    const bytes = Array.from(write(frames));
+    await page.evaluate(
+      ({ bytes, name }) => {
+        const file = new File([new Uint8Array(bytes)], name);
+        const dataTransfer = new DataTransfer();
+        dataTransfer.items.add(file);
+        document.body.dispatchEvent(new DragEvent("drop", { dataTransfer, bubbles: true, cancelable: true }));
+      },
+      { bytes, name: `mine.${kind}` },
+    );
+    await page.waitForFunction(
+      "document.querySelector('#status').textContent.includes('198.51.100.100:443')",
+    );
+    await page.check("input[name=speed][value=fast]");
+    await page.waitForFunction(
+      "document.querySelector('#verdicts').textContent.includes('Forwarded30')",
+      undefined,
+      { timeout: 20_000 },
+    );
+    expect(await page.textContent("#where")).toContain(`mine.${kind}`);
+    expect(await totals(page)).toEqual({ rs1: 5, rs2: 5, rs3: 5 });
+    await close(watched);
+  });
+
+  it("says what is wrong with a file that is no capture", async () => {
+    const watched = await open();
+    await watched.page.setInputFiles("#capture-file", {
+      name: "x.pcap",
+      mimeType: "",
+      buffer: Buffer.from("no capture at all"),
+    });
+    await watched.page.waitForFunction("document.querySelector('#status').textContent.includes('x.pcap')");
+    await close(watched);
+  });
+
+  it("plays the recording from the lab through to its end", async () => {
+    const watched = await open();
+    const { page } = watched;
+    await page.selectOption("#source", "recording");
+    await page.check("input[name=speed][value=fast]");
+    await page.waitForFunction("document.querySelector('#status').textContent.includes('over')", undefined, {
+      timeout: 60_000,
+    });
+    const made = await totals(page);
+    expect(Object.keys(made)).toEqual(["rs1", "rs2", "rs3"]);
+    expect(Math.max(...Object.values(made)) - Math.min(...Object.values(made))).toBeLessThanOrEqual(1);
+    await close(watched);
+  });
+
+  it("shows ten thousand frames a second without freezing, and says that it shows a sample", async () => {
+    const watched = await open();
+    const { page } = watched;
+    await page.check("input[name=speed][value=flood]");
+    await page.waitForTimeout(1500);
+    const received = async () => Number((await page.textContent("#verdicts .total td"))!.replaceAll(",", ""));
+    const before = await received();
+    const gaps = (await page.evaluate(`new Promise((done) => {
+      const gaps = []; let last = performance.now(); const end = last + 3000;
+      const look = (now) => { gaps.push(now - last); last = now; now < end ? requestAnimationFrame(look) : done(gaps); };
+      requestAnimationFrame(look);
+    })`)) as number[];
+    const perSecond = ((await received()) - before) / 3;
+    expect(perSecond).toBeGreaterThan(7_000);
+    expect(Math.max(...gaps)).toBeLessThan(400);
+    expect(gaps.length).toBeGreaterThan(30);
+    expect(await page.textContent("#frames-count")).toMatch(/frames, \d+ of them shown/);
+    await close(watched);
+  });
+
+  it("needs no mouse", async () => {
+    const watched = await open();
+    const { page } = watched;
+    await page.keyboard.press("Tab");
+    expect(await page.evaluate("document.activeElement.className")).toBe("skip");
+    await page.keyboard.press("Enter");
+    await page.keyboard.press("Space");
+    expect(await page.textContent("#play")).toBe("Play");
+    await page.keyboard.press("ArrowRight");
+    await page.waitForSelector(".frame-row");
+    await page.focus(".frame-row");
+    for (let step = 0; step < 6; step++) await page.keyboard.press("Space");
+    await page.focus("#step");
+    for (let step = 0; step < 6; step++) await page.keyboard.press("Enter");
+    await page.focus(".frame-row");
+    await page.keyboard.press("ArrowDown");
+    await page.keyboard.press("Enter");
+    const second = await page.$eval(
+      ".frame-row[aria-pressed=true]",
+      (row) => row === document.querySelectorAll(".frame-row")[1],
+    );
+    expect(second).toBe(true);
+    await close(watched);
+  });
+
+  it("speaks Chinese", async () => {
+    const watched = await open({ locale: "zh-CN" });
+    const { page } = watched;
+    expect(await page.textContent("h1")).toBe("一个帧去了哪里？");
+    await page.waitForSelector(".why", { timeout: 20_000 });
+    // What stays in Latin letters are names: of protocols, servers, fields' values; no English sentence.
+    const text = (await page.textContent("main"))!;
+    expect(text.match(/\b(?:the|is|of|and|not|which)\b/g)).toBeNull();
+    await page.click("#language");
+    expect(await page.textContent("h1")).toBe("Where does a frame go?");
+    expect(await page.getAttribute("html", "lang")).toBe("en");
+    await close(watched);
+  });
+
+  it("moves nothing for those who asked for less motion", async () => {
+    const watched = await open({ reducedMotion: "reduce" });
+    const { page } = watched;
+    await page.waitForSelector(".glow .lit", { timeout: 20_000 });
+    expect(await dots(page)).toEqual([]);
+    await close(watched);
+  });
+
+  for (const [width, viewport] of [
+    ["wide", undefined],
+    ["phone", PHONE],
+  ] as const) {
+    for (const colorScheme of ["light", "dark"] as const) {
+      it(`has nothing that axe-core calls serious: ${width}, ${colorScheme}`, async () => {
+        const watched = await open({ colorScheme, ...(viewport === undefined ? {} : { viewport }) });
+        await watched.page.waitForSelector(".why", { timeout: 20_000 });
+        await watched.page.click("#play");
+        expect(await serious(watched)).toEqual([]);
+        await close(watched);
+      });
+    }
+  }
+
+  it("fits a phone: nothing is wider than the screen", async () => {
+    const watched = await open({ viewport: PHONE });
+    await watched.page.waitForSelector(".why", { timeout: 20_000 });
+    expect(await watched.page.evaluate("document.documentElement.scrollWidth")).toBeLessThanOrEqual(
+      PHONE.width,
+    );
+    await close(watched);
+  });
+});
