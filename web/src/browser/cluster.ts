@@ -45,7 +45,7 @@ export class Cluster {
     this.director = new PageDirector({
       mac: DIRECTOR_MAC,
       dip: ip(DIP),
-      arp: { ask: (target, to) => this.#ask(target, to) },
+      ask: (target, to) => this.#ask(target, to),
       onLate: (late) => this.#late(late),
     });
     this.#switch.learn(DIRECTOR_MAC.hi, DIRECTOR_MAC.lo, "director");

@@ -3,7 +3,7 @@ import { attachCommands, type Commands } from "../../../src/control/commands.ts"
 import { listConnections } from "../../../src/control/connection-listing.ts";
 import { readCounters } from "../../../src/control/counters.ts";
 import type { ConnectionListing, ServiceKey, ServiceListing } from "../../../src/control/model.ts";
-import { type ArpLink, NeighbourKeeper } from "../../../src/control/neighbours.ts";
+import { NeighbourKeeper } from "../../../src/control/neighbours.ts";
 import type { Context } from "../../../src/dataplane/context.ts";
 import { explain } from "../../../src/dataplane/explain.ts";
 import type { Explanation } from "../../../src/dataplane/explanation.ts";
@@ -56,7 +56,8 @@ export interface PageDirectorOptions {
   readonly mac: Mac;
   /** Its own address on the link, u32. */
   readonly dip: number;
-  readonly arp: ArpLink;
+  /** How the director asks who has an address: everybody, or one MAC. */
+  readonly ask: (target: number, to?: Mac) => void;
   readonly onLate: (frame: LateFrame) => void;
 }
 
@@ -111,8 +112,10 @@ export class PageDirector {
     registerBuiltIn();
     this.region = createRegion(new ArrayBuffer(regionBytes(SIZES)), SIZES, 0x5eed_1234, this.#now / TICK);
     this.commands = attachCommands(this.region, { now: () => this.#now });
+    // The clusters of this page are of IPv4; IPv6 recordings come with their MACs.
+    const link = { ask: options.ask, ask6: () => {} };
     // A page always draws the same reachable time: the lesson is the same for everybody.
-    this.keeper = new NeighbourKeeper(this.region, options.arp, { random: () => 0.5, wake: () => {} });
+    this.keeper = new NeighbourKeeper(this.region, link, { random: () => 0.5, wake: () => {} });
     this.#ring = new MemoryRing({ slots: SLOTS, slotBytes: SLOT_BYTES, record: false });
     this.#witness = new Witness(options.onLate);
     this.#shard = new Shard(this.region, 0, this.#ring, { tap: this.#witness });

@@ -94,7 +94,7 @@ export class Recording implements Source {
 
   restart(): void {
     const mac = parseMac(this.#guess.directorMac)!;
-    this.#director = new PageDirector({ mac, dip: 0, arp: { ask: () => {} }, onLate: () => {} });
+    this.#director = new PageDirector({ mac, dip: 0, ask: () => {}, onLate: () => {} });
     this.#at = 0;
     this.#told = 0;
     this.#over = false;
