@@ -3,10 +3,11 @@ import { doctorLines, wrap } from "../control/doctor/lines.ts";
 import type { DoctorReport } from "../control/doctor/report.ts";
 import { FAULTS, type Fault, findFault } from "./faults.ts";
 import { write } from "./keep.ts";
-import { onStage } from "./on-stage.ts";
+import { EXIT_STOPPED, onStage } from "./on-stage.ts";
 import { enterLines } from "./print.ts";
 import { isRootless } from "./privilege.ts";
 import type { Stage } from "./stage.ts";
+import { unlessStopped } from "./stopping.ts";
 import { type Style, styleFor } from "./style.ts";
 import type { Round } from "./traffic.ts";
 
@@ -53,6 +54,13 @@ export async function runFault(options: FaultOptions): Promise<number> {
   return onStage(check, (stage, stopped) => play(stage, fault!, options, stopped));
 }
 
+interface Broken {
+  readonly before: Round;
+  readonly during: Round | null;
+  readonly doctor: DoctorReport | null;
+  readonly mend: () => Promise<unknown>;
+}
+
 async function play(
   stage: Stage,
   fault: Fault,
@@ -60,6 +68,21 @@ async function play(
   stopped: AbortSignal,
 ): Promise<number> {
   const screen = new Screen(options.json, styleFor(process.stdout.isTTY === true));
+  const broken = await unlessStopped(stopped, breakIt(stage, fault, options.doctor, screen));
+  if (broken === undefined) return EXIT_STOPPED;
+  if (!options.once && !options.json) await screen.stay(stage, stopped);
+  const { mend, ...found } = broken;
+  await mend();
+  const after = await stage.requests(REQUESTS);
+  screen.round("mended", after);
+  const named = found.doctor?.findings.map((finding) => finding.fault) ?? [fault.name];
+  const held = found.before.failed === 0 && after.failed === 0 && named.join() === fault.name;
+  const { name, sentence } = fault;
+  screen.end({ version: 1, fault: name, sentence, ...found, after, held });
+  return held ? 0 : 1;
+}
+
+async function breakIt(stage: Stage, fault: Fault, withDoctor: boolean, screen: Screen): Promise<Broken> {
   screen.begin(fault);
   const before = await stage.requests(REQUESTS);
   screen.round("while all is well", before);
@@ -67,18 +90,9 @@ async function play(
   const during = stage.director.program.running ? await stage.requests(REQUESTS) : null;
   screen.round("now", during);
   screen.watch(fault);
-  const doctor = options.doctor ? (await stage.doctor()).report : null;
+  const doctor = withDoctor ? (await stage.doctor()).report : null;
   if (doctor !== null) screen.doctor(doctor);
-  if (!options.once && !options.json) await screen.stay(stage, stopped);
-  await mend();
-  const after = await stage.requests(REQUESTS);
-  screen.round("mended", after);
-  const named = doctor?.findings.map((finding) => finding.fault) ?? [fault.name];
-  const held = before.failed === 0 && after.failed === 0 && named.join() === fault.name;
-  const { name, sentence } = fault;
-  const report: FaultReport = { version: 1, fault: name, sentence, before, during, after, doctor, held };
-  screen.end(report);
-  return held ? 0 : 1;
+  return { before, during, doctor, mend };
 }
 
 class Screen {

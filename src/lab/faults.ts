@@ -177,7 +177,7 @@ export const FAULTS: readonly Fault[] = [
   {
     name: "no-capability",
     sentence: "The director's user lacks CAP_NET_RAW: it cannot start.",
-    watch: "its last words",
+    watch: "what `dr-director run` says, and with which exit code",
     async inject(stage) {
       await stage.director.stop();
       stage.confinement = NO_NET_RAW;

@@ -5,8 +5,9 @@ import { write } from "./keep.ts";
 import type { Lesson, Question, Shown } from "./lessons/lesson.ts";
 import { findLesson, LESSONS } from "./lessons/lessons.ts";
 import { reportOf, teach } from "./lessons/teach.ts";
-import { onStage } from "./on-stage.ts";
+import { EXIT_STOPPED, onStage } from "./on-stage.ts";
 import type { Stage } from "./stage.ts";
+import { unlessStopped } from "./stopping.ts";
 import { type Style, styleFor } from "./style.ts";
 
 export interface LessonOptions {
@@ -30,7 +31,11 @@ export async function runLesson(options: LessonOptions): Promise<number> {
   }
   let lesson: Lesson | undefined;
   const check = (): void => void (lesson = findLesson(options.name));
-  return onStage(check, (stage, stopped) => play(stage, lesson!, options, stopped));
+  return onStage(
+    check,
+    async (stage, stopped) =>
+      (await unlessStopped(stopped, play(stage, lesson!, options, stopped))) ?? EXIT_STOPPED,
+  );
 }
 
 async function play(

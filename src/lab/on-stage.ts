@@ -4,14 +4,14 @@ import { write } from "./keep.ts";
 import { checkNamespaces, isRoot, runInUserNamespace } from "./privilege.ts";
 import { makeScratch, sweepScratch } from "./scratch.ts";
 import { Stage } from "./stage.ts";
-import { stopSignal, unlessStopped } from "./stopping.ts";
+import { stopSignal } from "./stopping.ts";
 
 /** Ended by a signal, as shells tell it. */
-const EXIT_STOPPED = 130;
+export const EXIT_STOPPED = 130;
 
 /**
  * Sets a stage, plays on it, and takes everything away. `check` runs before anything is made; what it throws is told
- * in one sentence. Returns the exit code.
+ * in one sentence. `play` must come to an end soon after `stopped` fires. Returns the exit code.
  */
 export async function onStage(
   check: () => void,
@@ -27,7 +27,7 @@ export async function onStage(
     try {
       const stage = await Stage.create({ folder });
       try {
-        return (await unlessStopped(stopped, play(stage, stopped))) ?? EXIT_STOPPED;
+        return await play(stage, stopped);
       } finally {
         await stage.close();
       }

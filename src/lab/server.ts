@@ -1,6 +1,6 @@
 /**
- * A real server of the lab, a process of its own: `node server.js NAME VIP`. HTTP on port 80 and on the schedulers'
- * ports of every address, UDP echo on port 7 of the VIP. Says "ready" when it listens and ends when its stdin does.
+ * A real server of the lab, a process of its own: `node server.js NAME VIP [VIP6]`. HTTP on port 80 and on the
+ * schedulers' ports of every address, UDP echo on port 7 of the VIPs. Says "ready" when it listens and ends when its stdin does.
  *
  *     GET /           its name, one line
  *     GET /bytes/N    N known bytes (pattern.ts)
@@ -13,7 +13,7 @@ import { Readable } from "node:stream";
 import { patternBytes } from "./pattern.ts";
 import { ECHO_PORT, HTTP_PORT, SCHEDULER_PORT, SCHEDULER_PORTS } from "./topology.ts";
 
-const [name = "rs", vip = "0.0.0.0"] = process.argv.slice(2);
+const [name = "rs", vip = "0.0.0.0", vip6] = process.argv.slice(2);
 
 function answer(request: IncomingMessage, response: ServerResponse): void {
   response.setHeader("X-Real-Server", name);
@@ -42,16 +42,21 @@ function listen(port: number): Promise<void> {
   const http = createServer(answer);
   http.keepAliveTimeout = 120_000;
   http.on("clientError", (_error, socket) => socket.destroy());
-  return new Promise((resolve) => http.listen(port, "0.0.0.0", 1024, resolve));
+  return new Promise((resolve) => http.listen(port, vip6 === undefined ? "0.0.0.0" : "::", 1024, resolve));
 }
 
 // Bound to the VIP itself, or the kernel would answer with the real server's own address as source.
-const echo = createSocket("udp4");
-echo.on("message", (message, from) =>
-  echo.send(`${name}: ${message.toString("latin1")}`, from.port, from.address),
-);
+function echo(type: "udp4" | "udp6", address: string): Promise<void> {
+  const socket = createSocket(type);
+  socket.on("message", (message, from) =>
+    socket.send(`${name}: ${message.toString("latin1")}`, from.port, from.address),
+  );
+  return new Promise((resolve) => socket.bind(ECHO_PORT, address, resolve));
+}
 
 const ports = Array.from({ length: SCHEDULER_PORTS }, (_, i) => SCHEDULER_PORT + i);
 await Promise.all([HTTP_PORT, ...ports].map(listen));
-echo.bind(ECHO_PORT, vip, () => process.stdout.write("ready\n"));
+await echo("udp4", vip);
+if (vip6 !== undefined) await echo("udp6", vip6);
+process.stdout.write("ready\n");
 process.stdin.resume().on("end", () => process.exit(0));

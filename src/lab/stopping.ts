@@ -19,4 +19,3 @@ export function unlessStopped<T>(stopped: AbortSignal, task: Promise<T>): Promis
   );
   return Promise.race([task, aborted]);
 }
-

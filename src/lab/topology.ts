@@ -14,6 +14,12 @@ export const DIP = "10.0.0.2";
 export const ROUTER = "10.0.0.1";
 export const ROUTER_CLIENT_SIDE = "10.7.0.1";
 
+/** The same over IPv6, where the lab has it. */
+export const VIP6 = "fd00:a::100";
+export const DIP6 = "fd00:a::2";
+export const ROUTER6 = "fd00:a::1";
+export const ROUTER_CLIENT_SIDE6 = "fd00:7::1";
+
 /** Where the lab's servers listen. */
 export const HTTP_PORT = 80;
 export const ECHO_PORT = 7;
@@ -38,6 +44,8 @@ export interface LabOptions {
   vipBy?: "arp" | "route";
   /** net.ipv4.ip_forward on the director's host. Default false. */
   ipForward?: boolean;
+  /** IPv6 addresses besides, and the VIP6 on each real server's lo. Default false. */
+  ipv6?: boolean;
   /** Queues of the director's interface, and of the switch's port that leads to it. Default 1. */
   queues?: number;
   /** MTU by host, both ends of its link: `{ rs1: 1400 }`. Default 1500. */
@@ -46,6 +54,8 @@ export interface LabOptions {
 
 export const realServerName = (i: number): string => `rs${i + 1}`;
 export const realServerAddress = (i: number): string => `10.0.0.${11 + i}`;
+export const realServerAddress6 = (i: number): string => `fd00:a::${11 + i}`;
+export const CLIENT6 = "fd00:7::10";
 export const clientAddress = (i: number): string => `10.7.0.${10 + i}`;
 
 /** The MAC of the interface that has this address. */
@@ -103,6 +113,28 @@ export function clientLink(clientPid: number, mtu: Record<string, number>): stri
 
 /** `ip` lines that give a host its addresses and routes. */
 export function hostAddresses(host: string, address: string, options: LabOptions): string[] {
+  return [...hostAddresses4(host, address, options), ...(options.ipv6 === true ? hostAddresses6(host) : [])];
+}
+
+/** Nobody else is there: no address needs to be probed for before it is used. */
+const add6 = (address: string, device: string): string => `address add ${address} dev ${device} nodad`;
+
+function hostAddresses6(host: string): string[] {
+  switch (host) {
+    case "client":
+      return [add6(`${CLIENT6}/64`, "eth0"), `route add ::/0 via ${ROUTER_CLIENT_SIDE6}`];
+    case "router":
+      return [add6(`${ROUTER_CLIENT_SIDE6}/64`, "eth0"), add6(`${ROUTER6}/64`, "eth1")];
+    case "director":
+      return [add6(`${DIP6}/64`, "eth0"), `route add ::/0 via ${ROUTER6}`];
+    default: {
+      const own = `${realServerAddress6(Number(host.slice(2)) - 1)}/64`;
+      return [add6(own, "eth0"), add6(`${VIP6}/128`, "lo"), `route add ::/0 via ${ROUTER6}`];
+    }
+  }
+}
+
+function hostAddresses4(host: string, address: string, options: LabOptions): string[] {
   const up = ["link set lo up"];
   switch (host) {
     case "client": {
@@ -138,6 +170,14 @@ export function hostAddresses(host: string, address: string, options: LabOptions
 
 const ip4 = (key: string, value: number): readonly [string, number] => [`net/ipv4/${key}`, value];
 
+function hostSettings6(host: string, on: boolean): (readonly [string, number])[] {
+  const conf = (key: string, value: number) =>
+    ["all", "default"].map((where) => [`net/ipv6/conf/${where}/${key}`, value] as const);
+  if (!on) return conf("disable_ipv6", 1);
+  const forwards = conf("forwarding", host === "router" ? 1 : 0);
+  return [...conf("disable_ipv6", 0), ...conf("accept_dad", 0), ...conf("accept_ra", 0), ...forwards];
+}
+
 /**
  * What a host's kernel is told before it has any address. Values a new namespace may inherit from the machine are
  * set explicitly. Real servers get the two ARP settings that every guide to direct routing begins with: do not
@@ -146,8 +186,7 @@ const ip4 = (key: string, value: number): readonly [string, number] => [`net/ipv
 export function hostSettings(host: string, options: LabOptions): (readonly [string, number])[] {
   const forwards = host === "router" || (host === "director" && options.ipForward === true);
   const settings = [
-    ["net/ipv6/conf/all/disable_ipv6", 1] as const,
-    ["net/ipv6/conf/default/disable_ipv6", 1] as const,
+    ...hostSettings6(host, options.ipv6 === true),
     ip4("ip_forward", forwards ? 1 : 0),
     ip4("conf/all/rp_filter", 0),
     ip4("conf/default/rp_filter", 0),

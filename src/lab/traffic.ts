@@ -2,7 +2,7 @@
 import { built } from "./built.ts";
 import type { Lab } from "./lab.ts";
 import type { Program } from "./program.ts";
-import { HTTP_PORT, VIP } from "./topology.ts";
+import { HTTP_PORT, VIP, VIP6 } from "./topology.ts";
 
 /** How often each real server answered, by its name. */
 export type Tally = Record<string, number>;
@@ -94,8 +94,9 @@ export async function startServers(
   lab: Lab,
   names: readonly string[] = lab.realServers,
 ): Promise<Map<string, Program>> {
+  const vips = lab.options.ipv6 === true ? [VIP, VIP6] : [VIP];
   const programs = new Map(
-    names.map((name) => [name, lab.spawn(name, [process.execPath, built("lab/server.js"), name, VIP])]),
+    names.map((name) => [name, lab.spawn(name, [process.execPath, built("lab/server.js"), name, ...vips])]),
   );
   await Promise.all([...programs.values()].map((program) => program.line(/^ready$/)));
   return programs;

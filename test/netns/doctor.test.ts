@@ -62,6 +62,18 @@ test("every fault of the lab is a disease that the doctor knows", () => {
   ).toEqual([]);
 });
 
+test("no-capability is true: a director under it does not start, and says why", async () => {
+  const mend = await FAULTS.find(({ name }) => name === "no-capability")!.inject(stage);
+  try {
+    const argv = [process.execPath, built("cli/dr-director.js"), "run", "--config", stage.configFile];
+    const { code, stderr } = await stage.lab.run("director", [...stage.confinement, ...argv]);
+    expect(stderr).toMatch(/missing CAP_NET_RAW/);
+    expect(code).toBe(1);
+  } finally {
+    await mend();
+  }
+});
+
 /** What clients notice of each: answers of 9, by whom; some faults bite only large or later packets. */
 const NOTICED: Record<string, (answers: Record<string, number>, errors: string) => boolean> = {
   "arp-leak": (answers) => Object.keys(answers).length === 1,

@@ -22,8 +22,11 @@ export function noCapability({ lacks }: HostSeen): Finding {
     says: `This process may not do what a director does: it lacks ${names}.`,
     seen: `capget(2): ${names} not in the effective set`,
     cure: [
-      cure("the service's unit", `AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN`),
-      cure("a shell", "sudo dr-director …"),
+      cure(
+        DIRECTOR,
+        "AmbientCapabilities=CAP_NET_RAW CAP_NET_ADMIN    # in the service's unit",
+        "sudo dr-director run --config FILE               # or by hand",
+      ),
     ],
   };
 }

@@ -7,8 +7,8 @@ const COUNTERS = ["InReceives", "InHdrErrors", "InAddrErrors", "InDiscards", "In
 /** The kernel's own counters of IP (RFC 4293 names), /proc/net/snmp. */
 export function ipCounters(snmp: string): Record<string, number> {
   const [names, values] = snmp.split("\n").filter((line) => line.startsWith("Ip: "));
-  const numbers = values!.split(" ").map(Number);
-  return Object.fromEntries(names!.split(" ").map((name, i) => [name, numbers[i]!]));
+  const numbers = values!.split(" ").slice(1).map(Number);
+  return Object.fromEntries(names!.split(" ").slice(1).map((name, i) => [name, numbers[i]!]));
 }
 
 async function show(scene: Scene): Promise<Shown> {
