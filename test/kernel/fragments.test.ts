@@ -164,6 +164,12 @@ describe("the pieces of a datagram", () => {
     expect(story.traffic()).toMatchObject({ rs3: [1, 20 + 8 + 300] });
   });
 
+  it("of an ICMP error are left to the host", () => {
+    const ends = { source: CLIENT4, destination: VIP4, identification: 4 };
+    const body = new Uint8Array(64).fill(3, 0, 1);
+    expect(story.frame(ipFrame({ ...ends, moreFragments: true }, 1, body))).toBe("NotOurs");
+  });
+
   it("of a deleted server end like its whole frames", async () => {
     const pieces = cut(64);
     story.frame(pieces[0]!);

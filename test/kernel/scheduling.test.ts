@@ -1,5 +1,6 @@
 /** Who gets a new connection: which service, may it open one, and what commands do to a live service. */
 import { beforeEach, describe, expect, it } from "vitest";
+import { ipFrame } from "../../src/wire/frame.ts";
 import { Story, VIP } from "./story.ts";
 
 let story: Story;
@@ -107,9 +108,22 @@ describe("a frame without a connection", () => {
     expect(story.connections()).toEqual([]);
   });
 
+  it("from port 0 finds its connection again", () => {
+    expect(story.tcp("10.7.0.1:0", "S")).toBe("rs3");
+    expect(story.tcp("10.7.0.1:0", "A")).toBe("rs3");
+    expect(story.tcp("10.7.0.2:0", "S")).toBe("rs2");
+  });
+
+  it("of AH and ESP are left to the host", async () => {
+    await story.service("-u 10.0.0.100:500 -s rr");
+    expect(story.udp("10.7.0.1:500", `${VIP}:500`)).toBe("rs3");
+    const to = { source: 0x0a070001, destination: 0x0a000064 };
+    for (const protocol of [50, 51])
+      expect(story.frame(ipFrame(to, protocol, new Uint8Array(40)))).toBe("NotOurs");
+  });
+
   it("with too little of a header for its protocol opens none", async () => {
     await story.service("-u 10.0.0.100:53 -s rr");
-    const { ipFrame } = await import("../../src/wire/frame.ts");
     const to = { source: 0x0a070001, destination: 0x0a000064 };
     const ports = (bytes: number) => Uint8Array.from([4, 0, 0, 53, 0, 8, 0, 0].slice(0, bytes));
     expect(story.frame(ipFrame(to, 17, ports(7)))).toBe("Malformed");
