@@ -12,7 +12,7 @@ import { Method } from "../table/destinations.ts";
 import { beginChange, endChange } from "../table/generation.ts";
 import type { Relax } from "../table/lock.ts";
 import { Header, type Region } from "../table/region.ts";
-import { schedulerName } from "../table/services.ts";
+import { ServiceFlag, schedulerName } from "../table/services.ts";
 import { Setting } from "../table/settings.ts";
 import { type AddressBook, isOwn, LOOPBACK_ONLY, mayServe } from "./addresses.ts";
 import { checkServer, checkService, checkTimeouts } from "./checks.ts";
@@ -230,6 +230,15 @@ export class Commands implements CommandExecutor {
     if (timeouts.tcp !== 0) settings[Setting.timeout_tcp + ESTABLISHED] = timeouts.tcp;
     if (timeouts.tcpfin !== 0) settings[Setting.timeout_tcp + FIN_WAIT] = timeouts.tcpfin;
     if (timeouts.udp !== 0) settings[Setting.timeout_udp] = timeouts.udp;
+  }
+
+  /** The service's scheduler is not asked any more until -E gives it one anew: no new connections, the others go on. */
+  suspend(s: number): void {
+    const { services } = this.region;
+    this.#change(() => {
+      services.flags[s]! |= ServiceFlag.Suspended;
+      this.#binding.touch(s);
+    });
   }
 
   timeouts(): Timeouts {

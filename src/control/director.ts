@@ -2,6 +2,7 @@
  * The director: owns the tables, its place on the link and what frames go through; starts them in an order in which no
  * frame is answered twice or lost, and takes everything away again.
  */
+import { serviceName } from "../dataplane/naming.ts";
 import { native } from "../ring/native.ts";
 import { TICK } from "../table/connections.ts";
 import { Header, type Region } from "../table/region.ts";
@@ -69,6 +70,7 @@ const TRAFFIC: readonly DirectorCommand["kind"][] = ["addService", "deleteServic
 interface ForForwarding {
   filter(): CbpfInstruction[];
   kicked(): void;
+  suspend(service: number): void;
 }
 
 /** What a director begins with: opened anew, or another's. */
@@ -132,6 +134,7 @@ export class Director implements CommandExecutor, Incumbent {
   readonly #forForwarding: ForForwarding = {
     filter: () => ringFilter(this.region, this.#surroundings.vipAddresses, this.#host.on(this.#link.name)),
     kicked: () => this.#surroundings.neighbours.tend(native().monotonic()),
+    suspend: (service) => this.#suspend(service),
   };
 
   static #lay(
@@ -149,7 +152,17 @@ export class Director implements CommandExecutor, Incumbent {
       events,
       filter: () => director()?.filter() ?? [],
       kicked: () => director()?.kicked(),
+      suspend: (service) => director()?.suspend(service),
+      serviceName: (service) => serviceName(state.region, service).text,
     });
+  }
+
+  #suspend(service: number): void {
+    this.#commands.suspend(service);
+    this.#forwarding.wake();
+    const name = serviceName(this.region, service).text;
+    const message = `${name} takes no new connections: its scheduler hung a shard twice; edit the service to try it again`;
+    this.events.tell("error", "scheduler-suspended", message, { service: name });
   }
 
   /** The executor over the region as it is now. */

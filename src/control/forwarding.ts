@@ -12,6 +12,7 @@ import type { Config } from "./config.ts";
 import type { Events } from "./events.ts";
 import { MachineError } from "./machine.ts";
 import type { Offer } from "./offer.ts";
+import { Pulses, STANDING_LOOKS } from "./pulses.ts";
 import type { OpenRegion } from "./region-file.ts";
 import { inheritPacketRings, openRings, type Rings } from "./rings.ts";
 import { PiscinaShardHost, type ShardEvent, type ShardHost } from "./shard-host.ts";
@@ -30,10 +31,13 @@ export interface ForwardingOptions {
   readonly filter: () => readonly CbpfInstruction[];
   /** A shard wants a neighbour. */
   readonly kicked: () => void;
+  /** The scheduler of this service is not to be asked any more. */
+  readonly suspend: (service: number) => void;
+  /** A service as people know it. */
+  readonly serviceName: (service: number) => string;
 }
 
-/** A shard whose heartbeat stands this long hangs, ms; the longest sleep is a tenth of a second. */
-const HUNG_MS = 3_000;
+const BLAME_MS = 60_000;
 
 export class Forwarding {
   readonly #options: ForwardingOptions;
@@ -44,12 +48,15 @@ export class Forwarding {
   #rings: Rings | undefined;
   #shards: ShardHost | undefined;
   #answered = "";
-  #pulses: { beat: number; since: number }[] = [];
+  readonly #pulses: Pulses;
+  /** When a service's scheduler last hung a shard. */
+  readonly #blamed = new Map<number, number>();
   #handedOver = false;
 
   constructor(options: ForwardingOptions) {
     this.#options = options;
     this.#region = options.state.region;
+    this.#pulses = new Pulses(options.state.region);
   }
 
   /** Resolves when frames are forwarded. When it rejects, `close` takes away what stands already. */
@@ -80,7 +87,7 @@ export class Forwarding {
   /** No frame is taken from when this resolves until `start`; they wait in their rings. */
   async rest(): Promise<void> {
     await this.#shards!.pause();
-    this.#pulses = [];
+    this.#pulses.reset();
   }
 
   /** What another process needs to go on. Throws MachineError when these rings cannot be handed over. */
@@ -148,18 +155,22 @@ export class Forwarding {
     }
   }
 
-  /** Looks whether every shard still turns. */
+  /** Looks whether every shard still turns; one that hangs is ended, and another thread goes on in its place. */
   feelPulses(now: number): void {
-    for (const [i, { cells }] of this.#region.shards.entries()) {
-      const beat = cells[ShardCell.Beat]!;
-      const pulse = this.#pulses[i];
-      if (pulse === undefined || pulse.beat !== beat) this.#pulses[i] = { beat, since: now };
-      else if (now - pulse.since > HUNG_MS) {
-        pulse.since = now;
-        const message = `shard ${i} has not turned for ${HUNG_MS / 1000} s`;
-        this.#options.events.tell("error", "shard-hung", message, { shard: i });
-      }
+    for (const { shard, service } of this.#pulses.look()) {
+      const where = service < 0 ? "" : `, in the scheduler of ${this.#options.serviceName(service)}`;
+      const reason = `it has not turned for ${STANDING_LOOKS} s${where}`;
+      this.#options.events.tell("error", "shard-hung", `shard ${shard} hangs: ${reason}`, { shard, reason });
+      if (service >= 0) this.#blame(service, now);
+      void this.#shards?.restart(shard, reason, service >= 0);
     }
+  }
+
+  /** A scheduler that does it twice within a minute would do it for ever: the same frame comes again. */
+  #blame(service: number, now: number): void {
+    const before = this.#blamed.get(service);
+    this.#blamed.set(service, now);
+    if (before !== undefined && now - before < BLAME_MS) this.#options.suspend(service);
   }
 
   /** Another process goes on with all of it: nothing is closed but our own ends. */

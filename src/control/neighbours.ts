@@ -222,10 +222,14 @@ export class NeighbourKeeper {
     const { neighbours, header } = this.#region;
     if (!this.#dirty) beginChange(header, Header.NeighbourGeneration);
     this.#dirty = true;
-    neighbours.state[row] = state;
-    neighbours.macHi[row] = mac.hi;
-    neighbours.macLo[row] = mac.lo;
+    // The state comes last: whoever finds the row as we died in the middle must not send to half a MAC.
+    if (neighbours.macHi[row] !== mac.hi || neighbours.macLo[row] !== mac.lo) {
+      neighbours.state[row] = state === Free ? Free : Incomplete;
+      neighbours.macHi[row] = mac.hi;
+      neighbours.macLo[row] = mac.lo;
+    }
     neighbours.since[row] = now;
+    neighbours.state[row] = state;
   }
 
   #publish(): void {

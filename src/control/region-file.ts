@@ -27,6 +27,7 @@ import {
   regionBytes,
   type Sizes,
 } from "../table/region.ts";
+import { ServiceFlag } from "../table/services.ts";
 import { rebaseClock, recoverRegion } from "./recover.ts";
 import { rehome } from "./rehome.ts";
 
@@ -171,8 +172,9 @@ export function inheritState(fd: number, bytes: number): OpenRegion {
   return handle(region, fd, true, [], () => closeSync(fd));
 }
 
-/** From now on the region is this process's. */
-export function own({ header }: Region): void {
+/** From now on the region is this process's; schedulers that were given up get another chance. */
+export function own({ header, services }: Region): void {
+  for (let s = 0; s < services.capacity; s++) services.flags[s]! &= ~ServiceFlag.Suspended;
   header[Header.Clean] = 0;
   header[Header.Owner] = process.pid;
   header[Header.Boot] = bootWord();

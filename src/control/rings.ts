@@ -55,7 +55,7 @@ function openPacket({ region, config, interfaceName, filter }: RingOptions): Rin
     interfaceName,
     shards: config.shards,
     filter: filter(),
-    fanout: { group: process.pid & 0xffff, program: shardProgram(region) },
+    fanout: { program: shardProgram(region) },
     qdiscBypass: bypass,
     ...(frames === undefined ? {} : { slots: frames }),
   });

@@ -25,6 +25,8 @@ export interface ShardHost {
   start(): Promise<void>;
   /** Wakes those that sleep: something in the region has changed. */
   wake(): void;
+  /** Ends a thread that hangs; another goes on in its place. `blamed`: the cause is known, and is not the frames. */
+  restart(shard: number, reason: string, blamed: boolean): Promise<void>;
   /** Every shard ends its turn and rests until `start`. Rejects, and all go on, when one does not. */
   pause(): Promise<void>;
   /** Resolves when every thread has ended. */
@@ -39,6 +41,7 @@ export interface ShardHostOptions {
 
 /** A shard that dies again within this time waits this long before the next attempt, ms. */
 const BACKOFF = 1_000;
+const FIRST_TURNS = 2;
 const READY_MS = 10_000;
 const STOP_MS = 800;
 
@@ -62,6 +65,8 @@ export class PiscinaShardHost implements ShardHost {
   readonly #pool: Piscina;
   /** By shard: ends when nobody looks after it any more. */
   readonly #running = new Map<number, Promise<void>>();
+  /** Why a thread was ended, by shard. */
+  readonly #reasons = new Map<number, { reason: string; blamed: boolean }>();
   #gate: Int32Array | undefined;
   #failed: Error | undefined;
   #stopping = false;
@@ -102,6 +107,14 @@ export class PiscinaShardHost implements ShardHost {
     for (const { index, sockets } of this.#options.tasks) {
       if (Atomics.load(this.#cells(index), ShardCell.Sleeping) === 1) native().signal(sockets.wake);
     }
+  }
+
+  async restart(shard: number, reason: string, blamed: boolean): Promise<void> {
+    const thread = this.#cells(shard)[ShardCell.Thread];
+    const worker = this.#pool.threads.find(({ threadId }) => threadId === thread);
+    if (worker === undefined) return;
+    this.#reasons.set(shard, { reason, blamed });
+    await worker.terminate();
   }
 
   async pause(): Promise<void> {
@@ -182,18 +195,31 @@ export class PiscinaShardHost implements ShardHost {
     const { region, event } = this.#options;
     const cells = this.#cells(task.index);
     let everRan = false;
+    let skip = false;
     for (let first = true; !this.#stopping; first = false) {
       const begun = native().monotonic();
+      const beat = cells[ShardCell.Beat]!;
       if (!first) this.#begin(task);
-      const reason = await this.#pool.run(first && gate !== undefined ? { ...task, gate } : task).then(
-        () => (this.#stopping ? undefined : "its thread ended"),
-        (error: Error) => error.message,
-      );
+      const reason = await this.#pool
+        .run(first && gate !== undefined ? { ...task, gate } : { ...task, skip })
+        .then(
+          () => (this.#stopping ? undefined : "its thread ended"),
+          (error: Error) => error.message,
+        );
       if (this.#stopping) return;
       if (gate !== undefined && gate === this.#gate) throw new Error(`shard ${task.index}: ${reason}`);
       everRan ||= cells[ShardCell.State] !== ShardState.Starting;
       if (!everRan) throw new Error(`shard ${task.index}: ${reason}`);
-      event({ kind: "died", shard: task.index, reason: reason ?? "" });
+      // A thread that dies in its first turns dies of what it finds there, and so would every other after it.
+      const known = this.#reasons.get(task.index);
+      this.#reasons.delete(task.index);
+      const cause = known?.reason ?? reason ?? "";
+      skip = !first && known?.blamed !== true && ((cells[ShardCell.Beat]! - beat) | 0) <= FIRST_TURNS;
+      event({
+        kind: "died",
+        shard: task.index,
+        reason: skip ? `${cause}; the next burst is dropped` : cause,
+      });
       recoverShard(region, task.index, Math.floor(native().monotonic() / TICK) | 0);
       if (native().monotonic() - begun < BACKOFF)
         await new Promise((resolve) => setTimeout(resolve, BACKOFF).unref());

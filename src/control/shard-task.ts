@@ -25,6 +25,8 @@ export interface ShardTask {
   readonly cpu: number;
   /** Modules with users' schedulers. */
   readonly schedulers: readonly string[];
+  /** The first burst in the ring is dropped: threads died of it. */
+  readonly skip?: boolean;
   /** A thread that was made ready ahead of time waits here (Gate), before it touches anything. */
   readonly gate?: Int32Array;
 }

@@ -4,6 +4,7 @@
  */
 import { threadId } from "node:worker_threads";
 import { Shard } from "../dataplane/shard.ts";
+import { createBurst } from "../ring/burst.ts";
 import { mapOpenFile, native } from "../ring/native.ts";
 import { PacketRing } from "../ring/packet-ring.ts";
 import type { Ring } from "../ring/ring.ts";
@@ -27,6 +28,7 @@ export async function runShard(task: ShardTask): Promise<void> {
   const { cells } = region.shards[task.index]!;
   cells[ShardCell.Thread] = threadId;
   const ring = mapRing(task, cells);
+  if (task.skip === true) dropBurst(ring);
   const shard = new Shard(region, task.index, ring, {
     relax: native().yieldCpu,
     kick: () => native().signal(task.control),
@@ -47,6 +49,11 @@ export async function runShard(task: ShardTask): Promise<void> {
 function mapRing({ sockets }: ShardTask, cells: Int32Array): Ring {
   const state = { cells, position: ShardCell.RingPosition, drops: ShardCell.Drops };
   return isXdp(sockets) ? new XdpRing(sockets, state) : new PacketRing(sockets, state);
+}
+
+function dropBurst(ring: Ring): void {
+  ring.peek(createBurst());
+  ring.release();
 }
 
 /** Waits at the gate, if there is one; false when there is nothing to do after all. */

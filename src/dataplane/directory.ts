@@ -9,8 +9,8 @@ import { generation, isChanging } from "../table/generation.ts";
 import { foldAddress } from "../table/hash.ts";
 import { NeighbourState, usable } from "../table/neighbours.ts";
 import { PLACE_PEERS, PLACE_VIPS } from "../table/place.ts";
-import { Header, type Region } from "../table/region.ts";
-import { schedulerName } from "../table/services.ts";
+import { Header, type Region, ShardCell } from "../table/region.ts";
+import { ServiceFlag, schedulerName } from "../table/services.ts";
 import { Setting } from "../table/settings.ts";
 import type { Station } from "./classify.ts";
 
@@ -52,8 +52,12 @@ export class Directory {
   #generation = -1;
   #neighbourGeneration = -1;
 
-  constructor(region: Region) {
+  readonly #cells: Int32Array | undefined;
+
+  /** `cells`: the shard's own, to tell there whose scheduler it is in. */
+  constructor(region: Region, cells?: Int32Array) {
     this.region = region;
+    this.#cells = cells;
     const n = region.neighbours.capacity;
     this.macHi = new Int32Array(n);
     this.macLo = new Uint32Array(n);
@@ -142,8 +146,11 @@ export class Directory {
       while (this.services.length < s) this.services.push(undefined);
       this.services[s] = entry;
     }
+    entry.scheduler = (services.flags[s]! & ServiceFlag.Suspended) !== 0 ? undefined : findScheduler(name);
     entry.view.refresh();
+    if (this.#cells !== undefined) this.#cells[ShardCell.Service] = s + 1;
     entry.view.plan = prepared(entry);
+    if (this.#cells !== undefined) this.#cells[ShardCell.Service] = 0;
   }
 
   #fillSlots(live: number): void {

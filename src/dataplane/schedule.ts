@@ -7,6 +7,7 @@ import { NO_DESTINATION } from "../schedulers/scheduler.ts";
 import { C_DESTINATION, C_EXPIRES, FAMILY6, HZ, ROW_SHIFT } from "../table/connections.ts";
 import { ShardCount, STAT_CONNECTIONS, STATS } from "../table/counters.ts";
 import { lock, unlock } from "../table/lock.ts";
+import { ShardCell } from "../table/region.ts";
 import { ServiceFlag } from "../table/services.ts";
 import { Setting } from "../table/settings.ts";
 import { checksumIsRight, Protocol } from "../wire/ipv4.ts";
@@ -175,6 +176,8 @@ export function choose(context: Context, entry: ServiceEntry): number {
   const { scheduler, view } = entry;
   if (scheduler === undefined) return NO_DESTINATION;
   const locks = context.region.services.lock;
+  const { cells } = context.region.shards[context.index]!;
+  cells[ShardCell.Service] = view.service + 1;
   if (context.shards > 1) lock(locks, view.service, context.index, context.relax);
   try {
     return scheduler.schedule(view, context.flow);
@@ -183,6 +186,7 @@ export function choose(context: Context, entry: ServiceEntry): number {
     return NO_DESTINATION;
   } finally {
     if (context.shards > 1) unlock(locks, view.service);
+    cells[ShardCell.Service] = 0;
   }
 }
 

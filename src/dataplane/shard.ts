@@ -71,7 +71,7 @@ export class Shard {
       shards: region.sizes.shards,
       byArrival: region.sizes.shards > 1 && region.header[Header.ByArrival] === 1,
       ring,
-      directory: new Directory(region),
+      directory: new Directory(region, cells),
       connections,
       counters,
       settings: region.settings,

@@ -26,8 +26,11 @@ export interface PacketSocketOptions {
   readonly shards: number;
   /** Takes the frames that enter the ring (wire/cbpf.ts, vipFilter); everything when absent. */
   readonly filter?: readonly CbpfInstruction[];
-  /** With several shards: the group's number, unique on this host, and the program whose result modulo shards picks one. */
-  readonly fanout?: { readonly group: number; readonly program: readonly CbpfInstruction[] };
+  /**
+   * With several shards: the program whose result modulo shards picks one, and a number for the group. A number that
+   * others use already would share our frames with them; without one the kernel finds one that nobody uses.
+   */
+  readonly fanout?: { readonly group?: number; readonly program: readonly CbpfInstruction[] };
   /** Ring slots a shard, and their size; by default 4096 that hold a frame of the link's MTU. */
   readonly slots?: number;
   readonly slotBytes?: number;
@@ -66,6 +69,8 @@ const PACKET_IGNORE_OUTGOING = 23;
 const TPACKET_V2 = 1;
 /** PACKET_FANOUT_CBPF without PACKET_FANOUT_FLAG_DEFRAG: reassembling would hand us datagrams that were never sent. */
 const FANOUT_CBPF = 6;
+/** PACKET_FANOUT_FLAG_UNIQUEID (Linux 4.14): the kernel chooses a group that does not exist yet. */
+const FANOUT_UNIQUE = 0x2000;
 
 /** With 2 bytes reserved the Ethernet header lands at 2 mod 4 and IP on a multiple of 4. */
 const RESERVE = 2;
@@ -194,11 +199,15 @@ function openOne(options: PacketSocketOptions, index: number, mtu: number): Pack
 export function openPacketSockets(options: PacketSocketOptions): PacketSockets[] {
   const link = native().link(options.interfaceName);
   const opened: PacketSockets[] = [];
+  let group = options.fanout?.group;
   try {
     for (let shard = 0; shard < options.shards; shard++) {
       const sockets = openOne(options, link.index, link.mtu);
       opened.push(sockets);
-      if (options.fanout && options.shards > 1) joinFanout(sockets.rx, options.fanout, shard === 0);
+      if (options.fanout === undefined || options.shards === 1) continue;
+      if (group === undefined) group = beginFanout(sockets.rx);
+      else joinFanout(sockets.rx, group);
+      if (shard === 0) native().attachFanout(sockets.rx, encodeCbpf(options.fanout.program));
     }
     for (const sockets of opened) setPacketFilter(sockets, options.filter);
     return opened;
@@ -208,9 +217,21 @@ export function openPacketSockets(options: PacketSocketOptions): PacketSockets[]
   }
 }
 
-function joinFanout(rx: number, fanout: NonNullable<PacketSocketOptions["fanout"]>, first: boolean): void {
-  native().setOption(rx, SOL_PACKET, PACKET_FANOUT, (fanout.group & 0xffff) | (FANOUT_CBPF << 16));
-  if (first) native().attachFanout(rx, encodeCbpf(fanout.program));
+/** Founds a group of its own; its number. */
+function beginFanout(rx: number): number {
+  const chosen = new Int32Array(1);
+  try {
+    native().setOption(rx, SOL_PACKET, PACKET_FANOUT, (FANOUT_CBPF | FANOUT_UNIQUE) << 16);
+  } catch (error) {
+    if (!isNativeError(error, "EINVAL")) throw error;
+    joinFanout(rx, process.pid); // an older kernel
+  }
+  native().getOption(rx, SOL_PACKET, PACKET_FANOUT, chosen);
+  return chosen[0]! & 0xffff;
+}
+
+function joinFanout(rx: number, group: number): void {
+  native().setOption(rx, SOL_PACKET, PACKET_FANOUT, (group & 0xffff) | (FANOUT_CBPF << 16));
 }
 
 /** Replaces the filter in one step; frames that are in the ring already stay there. */

@@ -102,6 +102,8 @@ export const ShardCell = {
   /** The tap's descriptor + 1 while somebody looks on (table/tap.ts), else 0; and its bytes. */
   Tap: 9,
   TapBytes: 10,
+  /** The service + 1 whose scheduler the shard is asking, else 0: who is to blame when it hangs. */
+  Service: 11,
 } as const;
 export const SHARD_CELLS = 64;
 

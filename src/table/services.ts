@@ -19,6 +19,8 @@ export const ServiceFlag = {
   Sched1: 0x0008, // sh-fallback, mh-fallback
   Sched2: 0x0010, // sh-port, mh-port
   Sched3: 0x0020,
+  /** Ours: its scheduler hung a shard again and again and is not asked any more. */
+  Suspended: 0x1000_0000,
 } as const;
 
 export interface Services {

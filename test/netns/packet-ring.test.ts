@@ -308,6 +308,28 @@ describe("the sockets of several shards", () => {
     expect(got).toEqual(expected);
   });
 
+  it("are a group of their own, also beside another director's on the same interface", () => {
+    const a = ring("va");
+    const { program } = fanout;
+    const groups = [0, 1].map(() => {
+      const opened = sockets({ interfaceName: "vb", shards: 2, fanout: { program } });
+      return { opened, rings: opened.map((one) => map(one)) };
+    });
+    const numbers = groups.map(({ opened }) =>
+      opened.map(({ rx }) => {
+        const value = new Int32Array(1);
+        native().getOption(rx, 263, 18, value);
+        return value[0]! & 0xffff;
+      }),
+    );
+    for (const [first, second] of numbers) expect(first).toBe(second);
+    expect(numbers[0]![0]).not.toBe(numbers[1]![0]);
+    for (let port = 0; port < 40; port++) queue(a, udp(60));
+    a.flush();
+    for (const { rings } of groups)
+      expect(rings.reduce((sum, one) => sum + take(one, createBurst()).length, 0)).toBe(40);
+  });
+
   it("take no frame before their filter stands", async () => {
     const source = `
       const { workerData, parentPort } = require("node:worker_threads");
