@@ -104,7 +104,21 @@ export class HostAddresses implements AddressBook {
     );
     return (near ?? own[0])?.words[3] ?? 0;
   }
+
+  /** The same for IPv6: one of its network, else the link-local one, else the unspecified address. */
+  sourceFor6(name: string, target: Words, except: readonly Words[]): Words {
+    const own = this.#all.filter(
+      ({ on, words }) =>
+        on === name && !isMapped(words) && !except.some((vip) => vip.join() === words.join()),
+    );
+    const near = own.find(({ words, prefix }) => contains({ address: words, prefix }, target));
+    const local = own.find(({ words }) => isLinkLocal(words));
+    return (near ?? local)?.words ?? [0, 0, 0, 0];
+  }
 }
+
+/** fe80::/10 */
+const isLinkLocal = (words: Words): boolean => words[0] >>> 22 === 0x3fa;
 
 const CAP_NET_ADMIN = 12n;
 const CAP_NET_RAW = 13n;

@@ -1,17 +1,18 @@
 /**
- * Keeps the neighbour table: real server's address → MAC, by our own ARP, with the life cycle that Linux gives its
- * entries (RFC 4861 §7.3.2; Documentation/networking/ip-sysctl.rst, neigh/*):
+ * Keeps the neighbour table: real server's address → MAC, by our own ARP and IPv6 neighbour discovery, with the life
+ * cycle that Linux gives its entries (RFC 4861 §7.3.2; Documentation/networking/ip-sysctl.rst, neigh/*):
  *
  *     wanted → incomplete ─answer→ reachable ─30 s, more or less→ stale ─used→ delay ─5 s→ probe ─3 × no→ failed
  *                   └── 3 × no answer → failed ─wanted→ incomplete
  *
- * No clock and no socket of its own: time is an argument, frames go out through `ArpLink`.
+ * No clock and no socket of its own: time is an argument, frames go out through `NeighbourLink`.
  */
 import { beginChange, endChange } from "../table/generation.ts";
 import { NEIGHBOUR_STATE_NAMES, NeighbourState } from "../table/neighbours.ts";
 import { Header, type Region } from "../table/region.ts";
-import { formatAddress, formatMac, isMapped, type Mac, type Words } from "../wire/address.ts";
+import { formatAddress, formatMac, isMapped, type Mac, mapped, type Words } from "../wire/address.ts";
 import { ArpOperation } from "../wire/arp.ts";
+import { isUnspecified, type NdpMessage, sameAddress } from "../wire/ndp.ts";
 import type { ArpPacket } from "../wire/value/arp.ts";
 
 /** net.ipv4.neigh.*: the kernel's defaults, in milliseconds and numbers of probes. */
@@ -27,10 +28,10 @@ export const NeighbourTime = {
 export const BROADCAST_PROBES = 3;
 export const UNICAST_PROBES = 3;
 
-/** How the keeper asks. */
-export interface ArpLink {
-  /** "Who has `target`?", to everybody or to one MAC. */
+/** How the keeper asks: "who has `target`?", everybody or one MAC. */
+export interface NeighbourLink {
   ask(target: number, to?: Mac): void;
+  ask6(target: Words, to?: Mac): void;
 }
 
 export interface NeighbourEvent {
@@ -64,7 +65,7 @@ const NO_MAC: Mac = { hi: 0, lo: 0 };
 
 export class NeighbourKeeper {
   readonly #region: Region;
-  readonly #link: ArpLink;
+  readonly #link: NeighbourLink;
   readonly #options: NeighbourOptions;
   #reachable = NeighbourTime.baseReachable as number;
   #drawn = Number.NEGATIVE_INFINITY;
@@ -73,7 +74,7 @@ export class NeighbourKeeper {
   #high = 0;
   #statics: ReadonlyMap<string, Mac> = new Map();
 
-  constructor(region: Region, link: ArpLink, options: NeighbourOptions) {
+  constructor(region: Region, link: NeighbourLink, options: NeighbourOptions) {
     this.#region = region;
     this.#link = link;
     this.#options = options;
@@ -105,7 +106,6 @@ export class NeighbourKeeper {
       this.#fix(row, fixed, now);
       return;
     }
-    if (!isMapped(this.#words(row))) return; // IPv6 neighbours are not asked for by ARP
     if (current === Permanent || (current === Failed && wanted)) this.#enter(row, Incomplete, now);
     else if (current === Stale && wanted) this.#enter(row, Delay, now);
     else this.#age(row, current, now);
@@ -117,9 +117,41 @@ export class NeighbourKeeper {
     this.#write(row, Permanent, mac, now);
   }
 
+  /** A solicitation or advertisement came in (RFC 4861 §7.2.3, §7.2.5). */
+  heard6(message: NdpMessage, now: number): void {
+    const asks = message.kind === "solicitation";
+    if (asks && isUnspecified(message.source)) return; // it only wants to know whether the address is free
+    const row = this.#find(asks ? message.source : message.target);
+    if (row < 0 || this.#region.neighbours.state[row] === Permanent) return;
+    const { mac } = message;
+    if (asks) {
+      if (mac !== undefined && !this.#isAt(row, mac)) this.#learn(row, mac, Stale, now);
+    } else this.#advertised(row, message, now);
+    this.#publish();
+  }
+
+  #advertised(row: number, { mac, solicited, override }: NdpMessage, now: number): void {
+    const { state, macHi, macLo } = this.#region.neighbours;
+    const current = state[row]!;
+    const known = current !== Incomplete && current !== Failed;
+    const told = mac ?? (known ? { hi: macHi[row]!, lo: macLo[row]! } : undefined);
+    if (told === undefined) return;
+    const same = this.#isAt(row, told);
+    if (known && !same && !override) {
+      // Somebody answers for it too; the MAC that we know stays, but is asked again.
+      if (current === Reachable) this.#enter(row, Stale, now);
+    } else if (solicited) this.#learn(row, told, Reachable, now);
+    else if (!same) this.#learn(row, told, Stale, now);
+  }
+
+  #isAt(row: number, mac: Mac): boolean {
+    const { macHi, macLo } = this.#region.neighbours;
+    return macHi[row] === mac.hi && macLo[row] === mac.lo;
+  }
+
   /** An ARP packet came in. `toUs`: it was sent to our MAC, not to everybody. */
   heard(packet: ArpPacket, toUs: boolean, now: number): void {
-    const row = this.#find(packet.senderIp);
+    const row = packet.senderIp === 0 ? -1 : this.#find(mapped(packet.senderIp));
     if (row < 0) return;
     const { state, macHi, macLo, since, confirmed } = this.#region.neighbours;
     const current = state[row]!;
@@ -199,11 +231,12 @@ export class NeighbourKeeper {
   }
 
   #ask(row: number, state: number): void {
-    const { address, macHi, macLo, probes } = this.#region.neighbours;
+    const { macHi, macLo, probes } = this.#region.neighbours;
     probes[row]!++;
-    const target = address[row * 4 + 3]!;
-    if (state === Probe) this.#link.ask(target, { hi: macHi[row]!, lo: macLo[row]! });
-    else this.#link.ask(target);
+    const to = state === Probe ? { hi: macHi[row]!, lo: macLo[row]! } : undefined;
+    const words = this.#words(row);
+    if (isMapped(words)) this.#link.ask(words[3], to);
+    else this.#link.ask6(words, to);
   }
 
   #learn(row: number, mac: Mac, state: number, now: number): void {
@@ -251,11 +284,11 @@ export class NeighbourKeeper {
     return wish;
   }
 
-  #find(ip: number): number {
+  #find(words: Words): number {
     const { state, address } = this.#region.neighbours;
-    if (ip === 0) return -1;
     for (let row = 0; row < this.#high; row++) {
-      if (address[row * 4 + 3] === ip && state[row] !== Free && isMapped(this.#words(row))) return row;
+      if (address[row * 4 + 3] !== words[3] || state[row] === Free) continue;
+      if (sameAddress(this.#words(row), words)) return row;
     }
     return -1;
   }

@@ -1,5 +1,6 @@
 /**
- * The director on its link: our interface and the host's addresses as they are now, ARP, the real servers' MACs and
+ * The director on its link: our interface and the host's addresses as they are now, ARP and IPv6 neighbour discovery,
+ * the real servers' MACs and
  * the virtual addresses that we answer for.
  */
 import { native } from "../ring/native.ts";
@@ -9,10 +10,11 @@ import { ArpSocket } from "./arp-socket.ts";
 import type { Config } from "./config.ts";
 import type { Events } from "./events.ts";
 import { type HostAddresses, type Link, readLink } from "./machine.ts";
-import { type NeighbourEvent, NeighbourKeeper } from "./neighbours.ts";
+import { NdpSocket } from "./ndp-socket.ts";
+import { type NeighbourEvent, NeighbourKeeper, type NeighbourLink } from "./neighbours.ts";
 import { seededRandom } from "./random.ts";
 import { writeLink } from "./region-config.ts";
-import { type VipEvent, VipKeeper } from "./vip.ts";
+import { type VipEvent, VipKeeper, type VipLink } from "./vip.ts";
 
 export interface SurroundingsOptions {
   readonly region: Region;
@@ -31,6 +33,7 @@ export class Surroundings {
   readonly host: HostAddresses;
   readonly #options: SurroundingsOptions;
   readonly #arp: ArpSocket;
+  readonly #ndp: NdpSocket;
   #link: Link;
   #vipWords: readonly Words[] = [];
   #vipNumbers: ReadonlySet<number> = new Set();
@@ -54,16 +57,45 @@ export class Surroundings {
       },
       failed: (error) => this.#troubled(`ARP on ${link.name}: ${error.message}`),
     });
-    this.neighbours = new NeighbourKeeper(region, this.#arp, {
+    this.#ndp = new NdpSocket({
+      interfaceIndex: link.index,
+      interfaceName: link.name,
+      mac: link.mac,
+      source: (target) => host.sourceFor6(link.name, target, this.#vipWords),
+      heard: (message) => {
+        const now = native().monotonic();
+        this.neighbours.heard6(message, now);
+        this.vips.heard6(message, now);
+      },
+      failed: (error) => this.#troubled(`neighbour discovery on ${link.name}: ${error.message}`),
+    });
+    this.neighbours = new NeighbourKeeper(region, this.#wire(), {
       random: seededRandom(region.header[Header.Seed]! ^ process.pid),
       wake,
       event: (event) => this.#tellNeighbour(event),
     });
-    this.vips = new VipKeeper(region, this.#arp, {
+    this.vips = new VipKeeper(region, this.#wire(), {
       isLocal: (words) => host.isLocal(words),
       wake,
       event: (event) => this.#tellVip(event),
     });
+  }
+
+  /** ARP and neighbour discovery as one. */
+  #wire(): NeighbourLink & VipLink {
+    const arp = this.#arp;
+    const ndp = this.#ndp;
+    return {
+      get mac() {
+        return arp.mac;
+      },
+      ask: (target, to) => arp.ask(target, to),
+      ask6: (target, to) => ndp.ask(target, to),
+      answer: (ip, asker, askerIp) => arp.answer(ip, asker, askerIp),
+      answer6: (target, asker) => ndp.answer(target, asker),
+      announce: (ip) => arp.announce(ip),
+      announce6: (target) => ndp.announce(target),
+    };
   }
 
   /** Every virtual address of the config, owned or not. */
@@ -90,6 +122,7 @@ export class Surroundings {
 
   /** Answers for the virtual addresses from now on: only once their frames are forwarded. */
   stand(now: number): void {
+    this.#ndp.hear(this.#vipWords.filter((words) => !isMapped(words)));
     this.vips.configure(this.#vipList, now);
   }
 
@@ -111,6 +144,7 @@ export class Surroundings {
       this.#options.events.tell("info", "link-back", `interface ${this.#link.name} is back`);
     this.#trouble = "";
     this.#arp.mac = this.#link.mac;
+    this.#ndp.mac = this.#link.mac;
     this.#writeLink();
   }
 
@@ -122,14 +156,17 @@ export class Surroundings {
   /** Hears nothing until `listen`; what comes in meanwhile waits. */
   rest(): void {
     this.#arp.rest();
+    this.#ndp.rest();
   }
 
   listen(): void {
     this.#arp.listen();
+    this.#ndp.listen();
   }
 
   close(): void {
     this.#arp.close();
+    this.#ndp.close();
   }
 
   #writeLink(): void {
@@ -145,7 +182,7 @@ export class Surroundings {
   }
 
   #tellNeighbour({ kind, address, mac, before }: NeighbourEvent): void {
-    const place = mac === undefined ? "does not answer ARP" : `is at ${mac}${kind === "moved" ? " now" : ""}`;
+    const place = mac === undefined ? "does not answer" : `is at ${mac}${kind === "moved" ? " now" : ""}`;
     const level = kind === "failed" ? "warn" : "info";
     this.#options.events.tell(level, `neighbour-${kind}`, `real server ${address} ${place}`, {
       address,

@@ -1,5 +1,6 @@
 /**
- * Stands for the virtual addresses that the director owns: answers ARP for the active ones, announces them when
+ * Stands for the virtual addresses that the director owns: answers ARP and IPv6 neighbour solicitations for the active
+ * ones, announces them when
  * they become active, and notices another owner (RFC 5227 §2.3, §2.4). It says nothing for an address it is not
  * active for, and nothing for one that the host's own stack has, because then the kernel answers.
  */
@@ -8,6 +9,7 @@ import { MAX_OWN_VIPS, PLACE_VIPS } from "../table/place.ts";
 import { Header, type Region } from "../table/region.ts";
 import { formatAddress, formatMac, isMapped, type Mac, parseAddress, type Words } from "../wire/address.ts";
 import { ArpOperation } from "../wire/arp.ts";
+import { isUnspecified, type NdpMessage, sameAddress } from "../wire/ndp.ts";
 import type { ArpPacket } from "../wire/value/arp.ts";
 
 /** Announcements after activation, in ms: a lost one is made good, a switch that wakes late hears one. */
@@ -21,6 +23,9 @@ export interface VipLink {
   answer(ip: number, asker: Mac, askerIp: number): void;
   /** "`ip` is at our MAC", to everybody. */
   announce(ip: number): void;
+  /** The same for IPv6; an asker without an address is answered by `announce6`. */
+  answer6(target: Words, asker: { readonly mac: Mac; readonly address: Words }): void;
+  announce6(target: Words): void;
 }
 
 export interface VipEvent {
@@ -112,15 +117,27 @@ export class VipKeeper {
   heard(packet: ArpPacket, now: number): void {
     const { mac } = this.#link;
     if (packet.senderMac.hi === mac.hi && packet.senderMac.lo === mac.lo) return;
-    const claimed = this.#active(packet.senderIp);
+    const claimed = this.#active4(packet.senderIp);
     if (claimed !== undefined) {
       this.#conflict(claimed, packet.senderMac, now);
       return;
     }
     if (packet.operation !== ArpOperation.Request) return;
-    const asked = this.#active(packet.targetIp);
+    const asked = this.#active4(packet.targetIp);
     if (asked === undefined || this.#options.isLocal(asked.words)) return;
     this.#link.answer(packet.targetIp, packet.senderMac, packet.senderIp);
+  }
+
+  /** The same in IPv6: an advertisement claims its target, a solicitation asks (RFC 4861 §7.2.4, RFC 4862 §5.4). */
+  heard6({ kind, source, target, mac, sender }: NdpMessage, now: number): void {
+    const own = this.#link.mac;
+    if (sender.hi === own.hi && sender.lo === own.lo) return;
+    const vip = this.#vips.find(({ active, words }) => active && sameAddress(words, target));
+    if (vip === undefined) return;
+    if (kind === "advertisement") this.#conflict(vip, mac ?? sender, now);
+    else if (this.#options.isLocal(vip.words)) return;
+    else if (isUnspecified(source)) this.#link.announce6(vip.words);
+    else this.#link.answer6(vip.words, { mac: mac ?? sender, address: source });
   }
 
   /** Makes the announcements that are due. */
@@ -128,7 +145,7 @@ export class VipKeeper {
     for (const vip of this.#vips) {
       while (vip.announcements.length > 0 && vip.announcements[0]! <= now) {
         vip.announcements.shift();
-        if (!this.#options.isLocal(vip.words)) this.#link.announce(vip.words[3]);
+        this.#announce(vip);
       }
     }
   }
@@ -143,7 +160,13 @@ export class VipKeeper {
     }));
   }
 
-  #active(ip: number): Vip | undefined {
+  #announce({ words }: Vip): void {
+    if (this.#options.isLocal(words)) return;
+    if (isMapped(words)) this.#link.announce(words[3]);
+    else this.#link.announce6(words);
+  }
+
+  #active4(ip: number): Vip | undefined {
     if (ip === 0) return undefined;
     return this.#vips.find(({ active, words }) => active && words[3] === ip && isMapped(words));
   }
@@ -151,7 +174,7 @@ export class VipKeeper {
   #turn(vip: Vip, active: boolean, now: number): void {
     if (vip.active === active) return;
     vip.active = active;
-    vip.announcements = active && isMapped(vip.words) ? ANNOUNCE_AT.map((after) => now + after) : [];
+    vip.announcements = active ? ANNOUNCE_AT.map((after) => now + after) : [];
     this.#options.event?.({ kind: active ? "activated" : "deactivated", address: vip.text });
     this.tend(now);
   }
@@ -162,7 +185,7 @@ export class VipKeeper {
     if (now - vip.defended < DEFEND_INTERVAL) return;
     vip.defended = now;
     this.#options.event?.({ kind: "conflict", address: vip.text, mac: formatMac(mac) });
-    if (!this.#options.isLocal(vip.words)) this.#link.announce(vip.words[3]);
+    this.#announce(vip);
   }
 
   /** Tells the shards which addresses are ours, for echo requests; the host answers those that it has itself. */

@@ -3,18 +3,29 @@ import { NeighbourUsers } from "../../src/control/neighbour-users.ts";
 import { type NeighbourEvent, NeighbourKeeper } from "../../src/control/neighbours.ts";
 import { NEIGHBOUR_STATE_NAMES } from "../../src/table/neighbours.ts";
 import { createRegion, DEFAULT_SIZES, Header, regionBytes } from "../../src/table/region.ts";
-import { formatMac, type Mac, mapped, parseIpv4, parseMac } from "../../src/wire/address.ts";
+import {
+  formatAddress,
+  formatMac,
+  type Mac,
+  mapped,
+  parseAddress,
+  parseIpv4,
+  parseMac,
+  type Words,
+} from "../../src/wire/address.ts";
 import { ArpOperation } from "../../src/wire/arp.ts";
+import { ANY_ADDRESS, type NdpMessage } from "../../src/wire/ndp.ts";
 
 const ip = (text: string): number => parseIpv4(text)!;
 const mac = (text: string): Mac => parseMac(text)!;
 const RIP = ip("10.0.0.11");
+const RIP6 = parseAddress("fd00::11")!;
 const DIP = ip("10.0.0.1");
 const OURS = mac("02:00:00:00:00:01");
 const THEIRS = mac("02:00:00:00:00:0b");
 const OTHER = mac("02:00:00:00:00:0c");
 
-function keeper(shards = 1) {
+function keeper(shards = 1, six = false) {
   const sizes = {
     ...DEFAULT_SIZES,
     shards,
@@ -30,9 +41,11 @@ function keeper(shards = 1) {
   let wakes = 0;
   const link = {
     ask: (_target: number, to?: Mac) => void asked.push(to === undefined ? "all" : formatMac(to)),
+    ask6: (target: Words, to?: Mac) =>
+      void asked.push(`${formatAddress(target)} ${to === undefined ? "group" : formatMac(to)}`),
   };
   const users = new NeighbourUsers(region.neighbours);
-  const row = users.use(mapped(RIP), 0);
+  const row = users.use(six ? RIP6 : mapped(RIP), 0);
   const keep = new NeighbourKeeper(region, link, {
     random: () => 0.5, // so the reachable time is exactly 30 s
     wake: () => wakes++,
@@ -64,7 +77,37 @@ function keeper(shards = 1) {
       false,
       now,
     );
-  return { region, keep, users, row, asked, events, state, live, want, reply, request, wakes: () => wakes };
+  const heard6 = (message: Partial<NdpMessage>, now: number) =>
+    keep.heard6(
+      {
+        kind: "advertisement",
+        source: RIP6,
+        target: RIP6,
+        mac: THEIRS,
+        sender: THEIRS,
+        solicited: true,
+        override: true,
+        ...message,
+      },
+      now,
+    );
+  const known = () => formatMac({ hi: region.neighbours.macHi[row]!, lo: region.neighbours.macLo[row]! });
+  return {
+    heard6,
+    known,
+    region,
+    keep,
+    users,
+    row,
+    asked,
+    events,
+    state,
+    live,
+    want,
+    reply,
+    request,
+    wakes: () => wakes,
+  };
 }
 
 describe("a neighbour's life", () => {
@@ -246,5 +289,70 @@ describe("the shared table", () => {
     n.keep.tend(100);
     expect(n.state()).toBe("free");
     expect(n.keep.list(100)).toEqual([]);
+  });
+});
+
+describe("a neighbour over IPv6 (RFC 4861 §7.2, §7.3)", () => {
+  const resolved = () => {
+    const n = keeper(1, true);
+    n.keep.tend(0);
+    n.heard6({}, 10);
+    return n;
+  };
+
+  test("is asked for in its group, and known when it answers", () => {
+    const n = keeper(1, true);
+    n.live(0, 1500);
+    expect(n.asked).toEqual(["fd00::11 group", "fd00::11 group"]);
+    n.heard6({}, 1600);
+    expect([n.state(), n.known()]).toEqual(["reachable", "02:00:00:00:00:0b"]);
+    expect(n.events).toEqual([{ kind: "resolved", address: "fd00::11", mac: "02:00:00:00:00:0b" }]);
+  });
+
+  test("is asked alone when it was used after half a minute, and fails when it is silent", () => {
+    const n = resolved();
+    n.live(100, 31_000);
+    expect(n.state()).toBe("stale");
+    n.want();
+    n.live(31_100, 37_000);
+    expect(n.asked.slice(1)).toEqual(["fd00::11 02:00:00:00:00:0b"]);
+    n.live(37_100, 40_000);
+    expect(n.state()).toBe("failed");
+  });
+
+  test("that announces another MAC is believed at once, and confirmed when it answers", () => {
+    const n = resolved();
+    n.heard6({ mac: OTHER, solicited: false }, 20);
+    expect([n.state(), n.known()]).toEqual(["stale", "02:00:00:00:00:0c"]);
+    expect(n.events.at(-1)).toMatchObject({ kind: "moved", before: "02:00:00:00:00:0b" });
+    n.heard6({ mac: OTHER }, 30);
+    expect(n.state()).toBe("reachable");
+  });
+
+  test("another's answer that may not override makes the known MAC doubtful, no more", () => {
+    const n = resolved();
+    n.heard6({ mac: OTHER, override: false }, 20);
+    expect([n.state(), n.known()]).toEqual(["stale", "02:00:00:00:00:0b"]);
+  });
+
+  test("an answer without a MAC confirms a known one, and tells nothing about an unknown one", () => {
+    const n = keeper(1, true);
+    n.keep.tend(0);
+    n.heard6({ mac: undefined }, 10);
+    expect(n.state()).toBe("incomplete");
+    n.heard6({ solicited: false }, 20);
+    expect(n.state()).toBe("stale");
+    n.heard6({ mac: undefined }, 30);
+    expect([n.state(), n.known()]).toEqual(["reachable", "02:00:00:00:00:0b"]);
+  });
+
+  test("that asks tells its MAC; one that only probes an address tells nothing", () => {
+    const n = keeper(1, true);
+    n.keep.tend(0);
+    const other = parseAddress("fd00::99")!;
+    n.heard6({ kind: "solicitation", source: ANY_ADDRESS, target: RIP6, mac: undefined }, 10);
+    expect(n.state()).toBe("incomplete");
+    n.heard6({ kind: "solicitation", target: other }, 20);
+    expect([n.state(), n.known()]).toEqual(["stale", "02:00:00:00:00:0b"]);
   });
 });

@@ -2,8 +2,18 @@ import { describe, expect, test } from "vitest";
 import { type VipEvent, VipKeeper } from "../../src/control/vip.ts";
 import { PLACE_VIPS } from "../../src/table/place.ts";
 import { createRegion, DEFAULT_SIZES, regionBytes } from "../../src/table/region.ts";
-import { formatIpv4, formatMac, type Mac, parseIpv4, parseMac } from "../../src/wire/address.ts";
+import {
+  formatAddress,
+  formatIpv4,
+  formatMac,
+  type Mac,
+  parseAddress,
+  parseIpv4,
+  parseMac,
+  type Words,
+} from "../../src/wire/address.ts";
 import { ArpOperation } from "../../src/wire/arp.ts";
+import { ANY_ADDRESS, type NdpMessage } from "../../src/wire/ndp.ts";
 
 const ip = (text: string): number => parseIpv4(text)!;
 const mac = (text: string): Mac => parseMac(text)!;
@@ -11,6 +21,7 @@ const OURS = mac("02:00:00:00:00:01");
 const CLIENT = mac("02:00:00:00:00:aa");
 const RIVAL = mac("02:00:00:00:00:bb");
 const VIP = "10.0.0.100";
+const VIP6 = "fd00::100";
 
 function keeper(onHost: string[] = []) {
   const sizes = {
@@ -28,9 +39,12 @@ function keeper(onHost: string[] = []) {
     mac: OURS,
     answer: (vip: number, asker: Mac) => void sent.push(`${formatIpv4(vip)} to ${formatMac(asker)}`),
     announce: (vip: number) => void sent.push(`${formatIpv4(vip)} to all`),
+    answer6: (vip: Words, asker: { mac: Mac; address: Words }) =>
+      void sent.push(`${formatAddress(vip)} to ${formatMac(asker.mac)} ${formatAddress(asker.address)}`),
+    announce6: (vip: Words) => void sent.push(`${formatAddress(vip)} to all`),
   };
   const vips = new VipKeeper(region, link, {
-    isLocal: (words) => onHost.includes(formatIpv4(words[3])),
+    isLocal: (words) => onHost.includes(formatAddress(words)),
     wake: () => {},
     event: (event) => events.push(event),
   });
@@ -45,7 +59,21 @@ function keeper(onHost: string[] = []) {
       },
       now,
     );
-  return { region, vips, sent, events, ask };
+  const heard6 = (message: Partial<NdpMessage>, now: number) =>
+    vips.heard6(
+      {
+        kind: "solicitation",
+        source: parseAddress("fe80::1")!,
+        target: parseAddress(VIP6)!,
+        mac: CLIENT,
+        sender: CLIENT,
+        solicited: false,
+        override: false,
+        ...message,
+      },
+      now,
+    );
+  return { heard6, region, vips, sent, events, ask };
 }
 
 describe("an owned virtual address", () => {
@@ -133,5 +161,54 @@ describe("an owned virtual address", () => {
     v.ask("10.0.0.101", 30);
     expect(v.sent.filter((line) => line.includes("101 to 02"))).toEqual([]);
     expect(v.events.at(-1)).toEqual({ kind: "deactivated", address: "10.0.0.101" });
+  });
+});
+
+describe("an owned IPv6 address", () => {
+  const owned = (onHost: string[] = [], active = true) => {
+    const v = keeper(onHost);
+    v.vips.configure([{ address: VIP6, own: true, active }], 0);
+    return v;
+  };
+
+  test("is announced three times, and answered for, to the asker alone", () => {
+    const v = owned();
+    for (let now = 0; now <= 10_000; now += 100) v.vips.tend(now);
+    expect(v.sent).toEqual(["fd00::100 to all", "fd00::100 to all", "fd00::100 to all"]);
+    v.heard6({}, 10_000);
+    expect(v.sent.at(-1)).toBe("fd00::100 to 02:00:00:00:00:aa fe80::1");
+    v.heard6({ target: parseAddress("fd00::101")! }, 10_000);
+    expect(v.sent.length).toBe(4);
+  });
+
+  test("is defended against one who wants to take it: everybody hears whose it is (RFC 4862 §5.4)", () => {
+    const v = owned();
+    v.sent.length = 0;
+    v.heard6({ source: ANY_ADDRESS, mac: undefined }, 100);
+    expect(v.sent).toEqual(["fd00::100 to all"]);
+  });
+
+  test("claimed by another is a conflict, and claimed back, at most every ten seconds", () => {
+    const v = owned();
+    v.sent.length = 0;
+    const claim = (now: number) =>
+      v.heard6({ kind: "advertisement", mac: RIVAL, sender: RIVAL, override: true }, now);
+    claim(5000);
+    claim(6000);
+    expect(v.sent).toEqual(["fd00::100 to all"]);
+    expect(v.events.at(-1)).toEqual({ kind: "conflict", address: "fd00::100", mac: "02:00:00:00:00:bb" });
+    expect(v.vips.list()[0]!.conflicts).toBe(2);
+    // Our own voice, heard back, is none.
+    v.heard6({ kind: "advertisement", mac: OURS, sender: OURS }, 7000);
+    expect(v.vips.list()[0]!.conflicts).toBe(2);
+  });
+
+  test("is not spoken for while it stands by, nor when the host itself has it", () => {
+    for (const v of [owned([], false), owned([VIP6])]) {
+      v.sent.length = 0;
+      v.heard6({}, 100);
+      v.vips.tend(5000);
+      expect(v.sent).toEqual([]);
+    }
   });
 });
