@@ -243,6 +243,28 @@ describe("-E", () => {
   });
 });
 
+it("a service without servers has nobody, though another has some", async () => {
+  await story.service("-t 10.0.0.100:80 -s rr");
+  for (const [i, scheduler] of [
+    "rr",
+    "wrr",
+    "lc",
+    "wlc",
+    "sh",
+    "dh",
+    "mh",
+    "lblc",
+    "lblcr",
+    "fo",
+    "ovf",
+    "sed",
+    "nq",
+  ].entries()) {
+    await story.ipvsadm(`-A -t 10.0.0.100:${8000 + i} -s ${scheduler}`);
+    expect(story.tcp(client(i), "S", `${VIP}:${8000 + i}`), scheduler).toBe("director:icmp-3-3");
+  }
+});
+
 describe("scheduler flags", () => {
   it("are the same bits under either name, for sh and mh", async () => {
     const names = { "flag-1": "fallback", "flag-2": "port", "flag-1,flag-2": "fallback,port" };
