@@ -44,6 +44,7 @@ const host: HostSeen = {
   vipsOnHost: [],
   forwards: false,
   silenced: true,
+  joins: false,
   gatewayMac: ROUTER!,
 };
 const well: ServerSeen = {
@@ -123,6 +124,8 @@ const CASES: [string, Change, string[]][] = [
     ["host-answers the director"],
   ],
   ["the rule could not be asked for", { host: { silenced: undefined, vipsOnHost: [VIP] } }, []],
+  ["the card joins segments (LRO)", { host: { joins: true } }, ["offload eth0"]],
+  ["offloads could not be asked for", { host: { joins: undefined } }, []],
   // who is where
   ["no ARP answer", { server: lost }, [`neighbour-unresolved ${RIP}`]],
   ["no ARP answer, and no route on the link", { server: { ...lost, onLink: false } }, [`off-link ${RIP}`]],

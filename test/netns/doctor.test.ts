@@ -3,12 +3,15 @@ import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterAll, beforeAll, expect, test } from "vitest";
+import { activeFeatures } from "../../src/control/doctor/offloads.ts";
 import { DISEASES } from "../../src/control/doctor/report.ts";
 import { built } from "../../src/lab/built.ts";
 import { Capture } from "../../src/lab/capture.ts";
+import { within } from "../../src/lab/enter.ts";
 import { FAULTS } from "../../src/lab/faults.ts";
 import { Stage } from "../../src/lab/stage.ts";
 import { DIP, VIP } from "../../src/lab/topology.ts";
+import { needs } from "../helpers/world.ts";
 
 /** ms for an answer: the lab's come within one. */
 const PATIENCE = 100;
@@ -34,7 +37,7 @@ test("a sound lab: all is well, exit code 0, and everything was looked at", asyn
   expect(report.findings).toEqual([]);
   expect(report).toMatchObject({ version: 1, sound: true, interface: "eth0", dip: DIP });
   expect(code).toBe(0);
-  expect(report.looked).toHaveLength(12);
+  expect(report.looked).toHaveLength(13);
 });
 
 /** What each fault is about; their names are the doctor's own words. */
@@ -108,6 +111,22 @@ for (const fault of FAULTS) {
 
 test("after all of them the lab is as sound as before", async () => {
   expect(await named()).toEqual([]);
+});
+
+test("offloads are read as ethtool reads them", async (context) => {
+  needs(context, "ethtool");
+  const inside = stage.lab.in("director");
+  const ours = within(inside, () => activeFeatures("eth0"))!;
+  const { stdout } = await stage.lab.run("director", ["ethtool", "-k", "eth0"]);
+  // Its indented names are the kernel's own; the others are groups of them.
+  const lines = [...stdout.matchAll(/^\t([a-z0-9-]+): (on|off)/gm)];
+  const theirs = lines.filter(([, , state]) => state === "on").map(([, name]) => name!);
+  expect(lines.length).toBeGreaterThan(10);
+  expect(theirs.length).toBeGreaterThan(3);
+  expect(theirs.filter((name) => !ours.has(name))).toEqual([]);
+  expect(lines.filter(([, name, state]) => state === "off" && ours.has(name!))).toEqual([]);
+  expect(ours.has("rx-lro")).toBe(false);
+  expect(within(inside, () => activeFeatures("nothing0"))).toBeUndefined();
 });
 
 test("two faults at once are both named", async () => {

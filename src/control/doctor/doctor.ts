@@ -40,6 +40,7 @@ function lookedAt(patient: Patient, { host, servers, vips }: Observations): Chec
       name: "the host's own stack is silent",
       subjects: host.silenced === undefined || !patient.running ? 0 : 1,
     },
+    { name: "no offload of the interface spoils frames", subjects: host.joins === undefined ? 0 : 1 },
     { name: "real servers answer ARP, from one MAC each", subjects: servers.length },
     {
       name: "the director knows their MACs",
@@ -66,6 +67,8 @@ function notLookedAt(patient: Patient, { host, servers, vips }: Observations): s
   );
   for (const { vip } of alone)
     not.push(`how ${vip} gets here: nobody answers ARP for it, so a router must send it to ${host.dip}`);
+  if (host.joins === undefined)
+    not.push("the interface's offloads: this kernel's ethtool netlink does not answer");
   if (!patient.running) not.push("what the director itself knows: it was not asked (--socket)");
   const mute = servers.filter(({ mac, echo }) => mac !== undefined && !echo).map(({ rip }) => rip);
   if (mute.length > 0) not.push(`the MTU on the way to ${mute.join(", ")}: no answer to ping`);

@@ -285,6 +285,16 @@ export function mtuMismatch({ rip, mss, largest }: ServerSeen, { mtu }: HostSeen
   };
 }
 
+export function offload({ interfaceName }: Patient): Finding {
+  return {
+    fault: "offload",
+    subject: interfaceName,
+    says: `The network card of ${interfaceName} joins segments into frames that cannot be sent on (LRO): large requests are lost.`,
+    seen: "rx-lro is on",
+    cure: [cure(DIRECTOR, `ethtool -K ${interfaceName} lro off`)],
+  };
+}
+
 export function arpLeak(vip: string, rip: string, mac: string): Finding {
   return {
     fault: "arp-leak",

@@ -6,6 +6,7 @@ import { MessageFlag, MessageType, message, parseMessages } from "../../wire/net
 import { NETLINK_NETFILTER, parseTable } from "../../wire/nftables.ts";
 import { HostAddresses, type Link, MachineError, readLink } from "../machine.ts";
 import type { HostSeen } from "./observations.ts";
+import { activeFeatures } from "./offloads.ts";
 import { number4, type Patient } from "./patient.ts";
 
 const CAPABILITIES: readonly (readonly [bigint, string])[] = [
@@ -86,6 +87,7 @@ export function lookAtHost({ interfaceName, vips }: Patient): Host {
       .filter((vip) => addresses.isLocal([0, 0, 0xffff, number4(vip)])),
     forwards: read("/proc/sys/net/ipv4/ip_forward").trim() === "1",
     silenced: lacks.length > 0 ? undefined : isSilenced(interfaceName),
+    joins: activeFeatures(interfaceName)?.has("rx-lro"),
   };
   return { seen, link, routes };
 }

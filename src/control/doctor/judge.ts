@@ -27,6 +27,7 @@ function* judgeHost(
   // Before the director runs nobody has made the rule yet: then only a config that forbids it is wrong.
   const loud = patient.running ? host.silenced === false : silenceOff;
   if (loud && (host.vipsOnHost.length > 0 || host.forwards)) yield find.hostAnswers(patient, host);
+  if (host.joins === true) yield find.offload(patient);
   const stations = new Set(
     [...servers.flatMap(({ macs }) => macs), host.gatewayMac ?? ""].filter((mac) => mac !== ""),
   );

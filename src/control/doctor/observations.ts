@@ -60,6 +60,8 @@ export interface HostSeen {
   readonly forwards: boolean;
   /** The rule that keeps the host silent: does it stand? undefined when that could not be asked. */
   readonly silenced: boolean | undefined;
+  /** The network card joins segments before we see them (LRO); undefined when that could not be asked. */
+  readonly joins: boolean | undefined;
   readonly gatewayMac?: string;
 }
 

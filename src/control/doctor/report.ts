@@ -19,6 +19,7 @@ export const DISEASES = [
   "wrong-gateway",
   "narrow-mtu",
   "mtu-mismatch",
+  "offload",
 ] as const;
 export type Disease = (typeof DISEASES)[number];
 
