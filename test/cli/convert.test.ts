@@ -155,6 +155,7 @@ describe("rules", () => {
       port: fc.integer({ min: 1, max: 65_535 }),
       scheduler: fc.constantFrom("rr", "wlc", "sh", "mh"),
       persistence: fc.constantFrom(0, 1, 300),
+      ops: fc.boolean(),
       servers: fc.uniqueArray(server, { selector: ({ address }) => address, maxLength: 4 }),
     })
     .chain((plain) =>
@@ -166,7 +167,12 @@ describe("rules", () => {
         netmask: fc.constantFrom("255.255.255.255", "255.255.0.0"),
       }),
     )
-    .map(({ plain, flags, netmask }) => ({ ...plain, flags, ...(plain.persistence > 0 ? { netmask } : {}) }));
+    .map(({ plain, flags, netmask }) => ({
+      ...plain,
+      ops: plain.ops && plain.protocol === "udp",
+      flags,
+      ...(plain.persistence > 0 ? { netmask } : {}),
+    }));
   const services = fc.uniqueArray(service, {
     selector: ({ protocol, address, port }) => `${protocol} ${address} ${port}`,
     maxLength: 5,

@@ -1,6 +1,7 @@
 /** The state as JSON lines: written, read again, and the connections go on where they went before. */
 import { expect, test } from "vitest";
 import { attachCommands } from "../../src/control/commands.ts";
+import type { ServiceListing } from "../../src/control/model.ts";
 import { dumpState } from "../../src/control/state-dump.ts";
 import { type StateLine, stateLine } from "../../src/control/state-lines.ts";
 import { StateLineError, StateLoader } from "../../src/control/state-load.ts";
@@ -8,11 +9,14 @@ import { createRegion, type Region, regionBytes } from "../../src/table/region.t
 import { TCP_FLAGS } from "../../src/wire/tcp.ts";
 import { client, tcp, World } from "../dataplane/world.ts";
 
+function listing(region: Region, now: number): Iterable<ServiceListing> {
+  const services = attachCommands(region, { now: () => now }).list("services");
+  return services.kind === "services" ? services.services : [];
+}
+
 function dump(region: Region, now: number): StateLine[] {
-  const commands = attachCommands(region, { now: () => now });
-  const listing = commands.list("services");
-  const services = listing.kind === "services" ? listing.services : [];
-  const lines = dumpState({ region, services, timeouts: commands.timeouts(), now });
+  const timeouts = attachCommands(region, { now: () => now }).timeouts();
+  const lines = dumpState({ region, services: listing(region, now), timeouts, now });
   return [...lines].map((line) => stateLine.parse(JSON.parse(JSON.stringify(line))));
 }
 
@@ -95,6 +99,12 @@ test("what was written and read is written again the same, into any number of sh
     const region = load(lines, { ...world.region.sizes, shards }, world.now);
     const again = dump(region, world.now);
     expect(comparable(again)).toEqual(comparable(lines));
+    const order = (all: readonly StateLine[]) =>
+      all.flatMap((line) => (line.kind === "server" && !line.deleted ? [line.server.address] : []));
+    expect(order(again)).toEqual(order(lines));
+    const listed = (tables: Region) =>
+      [...listing(tables, world.now)].flatMap(({ servers }) => servers.map(({ address }) => address));
+    expect(listed(region)).toEqual(listed(world.region));
     expect(totals(region)).toEqual(totals(world.region));
   }
 });

@@ -38,9 +38,11 @@ export function directorOf(world: World): Director {
 }
 
 /** Serves it on a socket that is gone when the test is over. */
-export async function serveWorld(world: World): Promise<string> {
+export const serveWorld = (world: World): Promise<string> => serveDirector(directorOf(world));
+
+export async function serveDirector(director: Director): Promise<string> {
   const socket = join(makeFolder(), "control.sock");
-  const close = await listen(createApi(directorOf(world)), socket);
+  const close = await listen(createApi(director), socket);
   onTestFinished(close);
   return socket;
 }

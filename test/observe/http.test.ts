@@ -38,12 +38,15 @@ test("a port that is taken is an error with a sentence", async () => {
   await expect(again).rejects.toThrow(/somebody else listens there/);
 });
 
-test("it closes although somebody is connected and says nothing", async () => {
+test("it closes although somebody is in the middle of a word", async () => {
   const server = await serve();
   const silent = connect(server.address.port, "127.0.0.1");
   silent.on("error", () => {});
   await new Promise((resolve) => silent.once("connect", resolve));
-  await server.close();
+  await new Promise((resolve) => silent.write("GET /metr", resolve));
+  await new Promise((resolve) => setTimeout(resolve, 20));
+  const late = new Promise((resolve) => setTimeout(resolve, 2_000, "late"));
+  expect(await Promise.race([server.close(), late])).toBeUndefined();
 });
 
 test.each([
