@@ -1,4 +1,5 @@
 /** The page: takes a source of frames and shows what it tells. */
+import { EmptyCapture } from "./browser/recording.ts";
 import { byId, setText } from "./dom.ts";
 import type { Frame, Picture, Source, Speed } from "./model.ts";
 import { firstSource, recordedSource, sourceOf } from "./sources.ts";
@@ -224,10 +225,12 @@ class Page implements Names {
       this.#use(source);
       source.introduce();
     } catch (error) {
-      this.#note("notice.capture.bad", {
-        name: file.name,
-        why: error instanceof Error ? error.message : String(error),
-      });
+      if (error instanceof EmptyCapture) this.#note("notice.capture.empty", { name: file.name });
+      else
+        this.#note("notice.capture.bad", {
+          name: file.name,
+          why: error instanceof Error ? error.message : String(error),
+        });
     }
   }
 
@@ -240,8 +243,9 @@ class Page implements Names {
   #status(_picture: Picture): void {
     const still = this.#topology.animation.still ? t("status.still") : "";
     const notice = this.#notice === undefined ? "" : t(this.#notice.key, this.#notice.values);
+    const past = this.#source.kind === "live" ? t("status.live.note") : "";
     const paused = this.#transport.playing ? "" : t("status.paused");
-    setText(byId("status"), [notice, paused, still].filter((text) => text !== "").join(" "));
+    setText(byId("status"), [notice, paused, past, still].filter((text) => text !== "").join(" "));
   }
 
   #where(): void {

@@ -56,6 +56,8 @@ export class Generator implements Source {
   #told = 0;
   #seen = 0;
   #preserve = false;
+  #stepping = false;
+  #backlog: Frame[] = [];
 
   constructor() {
     this.restart();
@@ -68,6 +70,7 @@ export class Generator implements Source {
     this.#ports = 40_000;
     this.#seen = 0;
     this.#told = 0;
+    this.#backlog = [];
     this.#preserve = false;
     const servers = SERVERS.map((_, i) => new RealServer(`rs${i + 1}`, realServerAddress(i)));
     this.#cluster = new Cluster(servers, this.#agenda, {
@@ -109,6 +112,7 @@ export class Generator implements Source {
 
   advance(milliseconds: number): void {
     if (this.#paused) return;
+    for (const frame of this.#backlog.splice(0)) this.#tell(frame);
     if (this.#speed === "flood") {
       this.#pass(this.#cluster.now + milliseconds);
       const passed = this.#flood.play(milliseconds, (frame) => this.#tell(frame));
@@ -126,17 +130,24 @@ export class Generator implements Source {
     this.#cluster.now = until;
   }
 
+  /** Where several frames set out at one moment, the others wait for the next step. */
   step(): boolean {
-    const before = this.#seen;
+    this.#stepping = true;
     // Something always comes: connections arrive for ever.
-    while (this.#seen === before) {
+    while (this.#backlog.length === 0) {
       this.#cluster.now = Math.max(this.#cluster.now, this.#agenda.next);
       this.#agenda.run();
     }
+    this.#stepping = false;
+    this.#tell(this.#backlog.shift()!);
     return true;
   }
 
   #tell(frame: Frame): void {
+    if (this.#stepping) {
+      this.#backlog.push(frame);
+      return;
+    }
     this.#seen++;
     this.#told++;
     this.onFrame(frame);

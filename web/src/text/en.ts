@@ -25,7 +25,6 @@ export const en = {
   "node.client": "client",
   "node.router": "router",
   "node.director": "director",
-  "node.clients": "clients",
   "node.vip": "VIP {vip}",
   "node.more": "and {count} more",
   "node.quiesced": "quiesced",
@@ -51,7 +50,6 @@ export const en = {
   "source.recording": "A recording from the lab",
   "source.file": "A capture of yours …",
   "source.file.label": "Capture file, pcap or pcapng; or drop one anywhere on this page",
-  "source.file.shown": "{name}",
 
   "status.live": "{total} frames received while this page looked on, {told} of them told of here.",
   "status.live.note": "Answers are not seen: they go past the director.",
@@ -70,7 +68,6 @@ export const en = {
   "notice.skipped": "{count} frames were left out to keep up.",
 
   "frames.title": "One frame, explained",
-  "frames.count": "the latest {count}",
   "frames.list": "Frames, the latest first",
   "frames.none": "No frame yet.",
   "frames.follow": "Follow again",
@@ -79,7 +76,6 @@ export const en = {
   "frame.from": "from {name}",
   "frame.to": "to {name}",
   "frame.bytes": "{count} B of data",
-  "frame.opening": "opens",
   "frame.late": "waited, goes on",
 
   "fate.arrived": "arrived",
@@ -115,7 +111,6 @@ export const en = {
   "detail.bytes.note.other": "The frame as it came.",
   "detail.came": "came",
   "detail.went": "went",
-  "detail.both": "",
   "detail.bytes.label": "Hexadecimal dump of {total} bytes. Changed: {ranges}.",
   "detail.bytes.label.none": "Hexadecimal dump of {total} bytes. None changed.",
   "detail.why": "Why",
@@ -124,7 +119,6 @@ export const en = {
   "detail.value": "value",
   "detail.meaning": "what it says",
   "detail.field.changed": "changed",
-  "detail.notes": "Notes",
   "detail.more": "{count} bytes more",
   "detail.unexplained": "This frame was not followed through the tables: it is one of many.",
 
@@ -133,7 +127,6 @@ export const en = {
   "why.connection": "Connection",
   "why.template": "Persistence",
   "why.scheduler": "Scheduler",
-  "why.server": "Real server",
   "why.neighbour": "Neighbour",
   "why.verdict": "Verdict",
   "why.read.flow": "{protocol} from {client} to {virtual}.",
@@ -376,6 +369,7 @@ export const en = {
   "field.icmp.rest": "rest of header",
   "field.icmpv6.type": "type",
   "field.icmpv6.code": "code",
+  "field.icmpv6.rest": "rest of header",
   "field.icmpv6.checksum": "checksum",
   "field.ipv6.version": "version",
   "field.ipv6.trafficClass": "traffic class",

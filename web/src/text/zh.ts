@@ -26,7 +26,6 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   "node.client": "客户端",
   "node.router": "路由器",
   "node.director": "调度器",
-  "node.clients": "客户端",
   "node.vip": "VIP {vip}",
   "node.more": "还有 {count} 台",
   "node.quiesced": "已静默",
@@ -52,7 +51,6 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   "source.recording": "实验室的一段录像",
   "source.file": "打开抓包文件……",
   "source.file.label": "抓包文件（pcap 或 pcapng）；也可以把它拖到页面上",
-  "source.file.shown": "{name}",
 
   "status.live": "本页观看期间共收到 {total} 帧，这里讲述了其中 {told} 帧。",
   "status.live.note": "看不到应答：它们不经过调度器。",
@@ -71,7 +69,6 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   "notice.skipped": "为了跟上速度，略去了 {count} 帧。",
 
   "frames.title": "解读一个帧",
-  "frames.count": "最近 {count} 帧",
   "frames.list": "帧，最新的在前",
   "frames.none": "还没有帧。",
   "frames.follow": "继续跟随",
@@ -80,7 +77,6 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   "frame.from": "来自 {name}",
   "frame.to": "发往 {name}",
   "frame.bytes": "{count} 字节数据",
-  "frame.opening": "新连接",
   "frame.late": "等待后继续",
 
   "fate.arrived": "到达",
@@ -113,7 +109,6 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   "detail.bytes.note.other": "帧到来时的样子。",
   "detail.came": "来时",
   "detail.went": "去时",
-  "detail.both": "",
   "detail.bytes.label": "{total} 个字节的十六进制内容。改变的字节：{ranges}。",
   "detail.bytes.label.none": "{total} 个字节的十六进制内容，没有改变。",
   "detail.why": "为什么",
@@ -122,7 +117,6 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   "detail.value": "值",
   "detail.meaning": "含义",
   "detail.field.changed": "已改",
-  "detail.notes": "说明",
   "detail.more": "还有 {count} 个字节",
   "detail.unexplained": "这个帧没有被逐表跟踪：它只是众多帧中的一个。",
 
@@ -131,7 +125,6 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   "why.connection": "连接",
   "why.template": "持久性",
   "why.scheduler": "调度算法",
-  "why.server": "真实服务器",
   "why.neighbour": "邻居",
   "why.verdict": "裁决",
   "why.read.flow": "{protocol}，从 {client} 到 {virtual}。",
@@ -366,6 +359,7 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   "field.icmp.rest": "首部其余部分",
   "field.icmpv6.type": "类型",
   "field.icmpv6.code": "代码",
+  "field.icmpv6.rest": "首部其余部分",
   "field.icmpv6.checksum": "校验和",
   "field.ipv6.version": "版本",
   "field.ipv6.trafficClass": "流量类别",
