@@ -27,6 +27,8 @@ export interface Context {
   readonly directory: Directory;
   readonly connections: Connections;
   readonly counters: Counters;
+  /** The shard's own words, ShardCell. */
+  readonly cells: Int32Array;
   readonly settings: Int32Array;
   readonly seed: number;
   readonly frames: Frames;

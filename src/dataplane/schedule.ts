@@ -176,7 +176,7 @@ export function choose(context: Context, entry: ServiceEntry): number {
   const { scheduler, view } = entry;
   if (scheduler === undefined) return NO_DESTINATION;
   const locks = context.region.services.lock;
-  const { cells } = context.region.shards[context.index]!;
+  const { cells } = context;
   cells[ShardCell.Service] = view.service + 1;
   if (context.shards > 1) lock(locks, view.service, context.index, context.relax);
   try {

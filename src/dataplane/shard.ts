@@ -74,6 +74,7 @@ export class Shard {
       directory: new Directory(region, cells),
       connections,
       counters,
+      cells,
       settings: region.settings,
       seed: region.header[Header.Seed]!,
       frames: createFrames(),

@@ -8,7 +8,7 @@ import { VIP } from "../../src/lab/topology.ts";
 import { startServers } from "../../src/lab/traffic.ts";
 import { clusterConfig, verdictSum } from "../helpers/cluster.ts";
 import { Load } from "../helpers/load.ts";
-import { eventually, makeFolder, makeLab, needs } from "../helpers/world.ts";
+import { makeFolder, makeLab } from "../helpers/world.ts";
 
 /** Round robin, but for ever for clients from port 4444. */
 const ENDLESS = `
