@@ -21,7 +21,8 @@ async function show(scene: Scene): Promise<Shown> {
   const seen = await scene.listen(
     { director: ["switch", "director"] },
     async () => {
-      const long = stage.client.request({ requests: REQUESTS, keepAlive: true, pause: 20, timeout: 8_000 });
+      const order = { requests: REQUESTS, keepAlive: true, pause: 20, timeout: 20_000 };
+      const long = scene.beside(stage.client.request(order));
       await sleep(200);
       await scene.point(async () => {
         await stage.kill();

@@ -38,7 +38,8 @@ async function table(scene: Scene, rip: string): Promise<{ lines: string[]; acti
 async function show(scene: Scene): Promise<Shown> {
   const { stage } = scene;
   const service = ["-t", SERVICE];
-  const long = stage.client.request({ port: PORT, requests: 60, keepAlive: true, pause: 20, timeout: 4_000 });
+  const order = { port: PORT, requests: 60, keepAlive: true, pause: 20, timeout: 4_000 };
+  const long = scene.beside(stage.client.request(order));
   const rip = await holder(scene);
   const name = serverName(rip);
   scene.say(`A client keeps a connection to ${name} and asks again and again.`, "");

@@ -62,9 +62,10 @@ export class Scene {
     return this.#pointless ? without : point;
   }
 
-  /** Taken back at the lesson's end, whether it is its point or not. */
-  afterwards(mend: () => Promise<unknown>): void {
-    this.#mend.push(mend);
+  /** Goes on beside the lesson, which awaits it later. Should the lesson end before, its failure is nobody's. */
+  beside<T>(task: Promise<T>): Promise<T> {
+    task.catch(() => {});
+    return task;
   }
 
   async end(): Promise<void> {

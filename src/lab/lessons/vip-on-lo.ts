@@ -8,7 +8,12 @@ const COUNTERS = ["InReceives", "InHdrErrors", "InAddrErrors", "InDiscards", "In
 export function ipCounters(snmp: string): Record<string, number> {
   const [names, values] = snmp.split("\n").filter((line) => line.startsWith("Ip: "));
   const numbers = values!.split(" ").slice(1).map(Number);
-  return Object.fromEntries(names!.split(" ").slice(1).map((name, i) => [name, numbers[i]!]));
+  return Object.fromEntries(
+    names!
+      .split(" ")
+      .slice(1)
+      .map((name, i) => [name, numbers[i]!]),
+  );
 }
 
 async function show(scene: Scene): Promise<Shown> {

@@ -21,7 +21,7 @@ async function hold(scene: Scene): Promise<{ ended: Promise<unknown> }> {
   const { stage } = scene;
   await stage.reload({ services: services([3, 0, 0]) });
   const order = { requests: HELD * 60, parallel: HELD, keepAlive: true, pause: 30, timeout: 4_000 };
-  const ended = Promise.all([WRR, WLC].map((port) => stage.client.request({ ...order, port })));
+  const ended = scene.beside(Promise.all([WRR, WLC].map((port) => stage.client.request({ ...order, port }))));
   for (let i = 0; !(await stand(scene)); i++) {
     if (i === 200) throw new Error("the connections to be held were not established");
     await new Promise((resolve) => setTimeout(resolve, 10));
