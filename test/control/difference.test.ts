@@ -165,15 +165,13 @@ describe("difference", () => {
     lower: fc.constant(0),
   });
   const service = fc.record({
-    key: fc
-      .integer({ min: 1, max: 4 })
-      .map((n) => ({
-        protocol: "tcp" as const,
-        family: 4 as const,
-        address: `10.1.0.${n}`,
-        port: 80,
-        mark: 0,
-      })),
+    key: fc.integer({ min: 1, max: 4 }).map((n) => ({
+      protocol: "tcp" as const,
+      family: 4 as const,
+      address: `10.1.0.${n}`,
+      port: 80,
+      mark: 0,
+    })),
     scheduler: fc.constantFrom("rr", "wlc"),
     flags: fc.constant(0),
     persistence: fc.constantFrom(0, 60),
