@@ -1,29 +1,110 @@
-import { runCases } from "./path/run.ts";
-import { median, ratio } from "./statistics.ts";
+/**
+ * `npm run bench`: measures, says what it does on stderr, and leaves results.json, a report and pictures in a folder.
+ *
+ *   --quick         the ratios only, under four minutes
+ *   --json          the ratios as one JSON object on stdout (with --quick or without)
+ *   --only LIST     of path, netns, bulk, web, micro
+ *   --rounds N      interleaved rounds, 7 by default
+ *   --out FOLDER    bench/results/local by default
+ *   --compare BEFORE AFTER   two results.json side by side, measures nothing
+ */
+import { mkdirSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { parseArgs } from "node:util";
+import { compareResults, showChanges } from "./compare.ts";
+import { describeMachine } from "./machine.ts";
+import { bulkSection } from "./netns/bulk.ts";
+import { netnsSection } from "./netns/section.ts";
+import { pathSection } from "./path/section.ts";
+import { ROOT } from "./places.ts";
+import { markdownReport, ratioTable } from "./report.ts";
+import { GOALS, isMissing, type Results, readResults } from "./results.ts";
+import { type Effort, joinSections, NOTHING, type Section } from "./section.ts";
 
-const names = process.argv[2]!.split(",");
-const r = await runCases(names, Number(process.argv[3] ?? 9), (l) => console.error(l));
-for (const [n, c] of Object.entries(r)) {
-  const o = c.rounds.map((x) => x["ours"]!),
-    cc = c.rounds.map((x) => x["c"]!);
-  const q = ratio(cc, o);
-  console.log(
-    n.padEnd(20),
-    "ours",
-    median(o).toFixed(1),
-    "c",
-    median(cc).toFixed(1),
-    "c/ours",
-    q.median.toFixed(3),
-    q.min.toFixed(2),
-    q.max.toFixed(2),
-    "MB",
-    (c.resident / 1e6) | 0,
-    c.rounds[0]!["expiryOurs"]
-      ? "expiry " +
-          median(c.rounds.map((x) => x["expiryOurs"]!)).toFixed(0) +
-          " " +
-          median(c.rounds.map((x) => x["expiryC"]!)).toFixed(0)
-      : "",
-  );
+const PARTS: Readonly<Record<string, { run: (effort: Effort) => Promise<Section>; quick: boolean }>> = {
+  path: { run: pathSection, quick: true },
+  netns: { run: netnsSection, quick: true },
+  bulk: { run: bulkSection, quick: true },
+};
+
+const { values, positionals } = parseArgs({
+  options: {
+    quick: { type: "boolean", default: false },
+    json: { type: "boolean", default: false },
+    only: { type: "string" },
+    rounds: { type: "string", default: "7" },
+    out: { type: "string", default: join(ROOT, "bench", "results", "local") },
+    compare: { type: "boolean", default: false },
+  },
+  allowPositionals: true,
+});
+
+const say = (line: string) => process.stderr.write(`${line}\n`);
+
+/** A part that cannot be measured here leaves its ratios out, and the reason in. */
+async function runPart(name: string, effort: Effort): Promise<Section> {
+  const began = Date.now();
+  try {
+    const section = await PARTS[name]!.run(effort);
+    say(`${name}: ${Math.round((Date.now() - began) / 1000)} s`);
+    return section;
+  } catch (error) {
+    say(`${name}: ${(error as Error).stack}`);
+    return { ...NOTHING, raw: { [`${name}Failed`]: (error as Error).message } };
+  }
 }
+
+async function measure(): Promise<{ results: Results; pictures: Section["pictures"]; failed: boolean }> {
+  const began = Date.now();
+  const machine = describeMachine();
+  const effort = { rounds: Number(values.rounds), quick: values.quick, say };
+  const wanted =
+    values.only?.split(",") ?? Object.keys(PARTS).filter((name) => !values.quick || PARTS[name]!.quick);
+  const sections: Section[] = [];
+  for (const name of wanted) {
+    if (PARTS[name] === undefined)
+      throw new Error(`--only: "${name}" is none of ${Object.keys(PARTS).join(", ")}`);
+    sections.push(await runPart(name, effort));
+  }
+  const { ratios, tables, pictures, raw } = joinSections(sections);
+  const seconds = Math.round((Date.now() - began) / 1000);
+  const results: Results = { format: 1, machine, quick: values.quick, seconds, ratios, tables, raw };
+  return { results, pictures, failed: Object.keys(raw).some((name) => name.endsWith("Failed")) };
+}
+
+function write(results: Results, pictures: Section["pictures"]): void {
+  mkdirSync(values.out, { recursive: true });
+  writeFileSync(join(values.out, "results.json"), `${JSON.stringify(results)}\n`);
+  writeFileSync(join(values.out, "README.md"), markdownReport(results, Object.keys(pictures)));
+  for (const [name, svg] of Object.entries(pictures)) writeFileSync(join(values.out, name), svg);
+}
+
+/** The short form for machines: the ratios, without samples. */
+function summary(results: Results): string {
+  const { ratios, machine, quick, seconds } = results;
+  const shown = Object.fromEntries(
+    Object.entries(ratios).map(([name, ratio]) => {
+      if (isMissing(ratio)) return [name, { median: null, min: null, max: null, rounds: 0, ...ratio }];
+      const round = (value: number) => Number(value.toFixed(4));
+      const { median, min, max, rounds } = ratio;
+      return [name, { median: round(median), min: round(min), max: round(max), rounds }];
+    }),
+  );
+  return JSON.stringify({ quick, seconds, machine, ratios: shown, goals: GOALS }, null, 2);
+}
+
+async function main(): Promise<void> {
+  if (values.compare) {
+    const [before, after] = positionals;
+    if (before === undefined || after === undefined) throw new Error("--compare wants two results.json");
+    process.stdout.write(`${showChanges(compareResults(readResults(before), readResults(after)))}\n`);
+    return;
+  }
+  const { results, pictures, failed } = await measure();
+  write(results, pictures);
+  say(`written to ${values.out}`);
+  process.stdout.write(`${values.json ? summary(results) : ratioTable(results)}\n`);
+  if (failed) process.exitCode = 1;
+}
+
+await main();

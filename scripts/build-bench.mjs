@@ -17,13 +17,20 @@ const headers = join(root, "node_modules", "node-api-headers", "include");
 /** Programs by name: the file below bench/ that each begins with. */
 const PROGRAMS = { main: "main.ts", path: "path/case.ts" };
 
+const REFERENCE = ["reference/director.c", "reference/setup.c", "reference/table.c"];
 const FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror"];
 /** What cc makes: sources below bench/, and how it is called. */
 const BINARIES = {
   "reference.node": {
-    sources: ["reference/addon.c", "reference/director.c", "reference/setup.c", "reference/table.c"],
+    sources: ["reference/addon.c", ...REFERENCE],
     flags: ["-fPIC", "-shared", "-fvisibility=hidden", "-I", headers],
   },
+  forward: {
+    sources: ["reference/forward.c", "reference/packet_ring.c", "reference/xdp_ring.c", ...REFERENCE],
+    flags: [],
+  },
+  load: { sources: ["tools/load.c"], flags: [] },
+  bulk: { sources: ["tools/bulk.c"], flags: [] },
 };
 
 function filesBelow(folder) {

@@ -1,4 +1,5 @@
 /** Frames of connections that exist: what nearly every frame is. */
+import { median } from "../statistics.ts";
 import type { Round, Runner } from "./case.ts";
 import type { Case } from "./cases.ts";
 import { makePair, type Pair } from "./director.ts";
@@ -30,8 +31,8 @@ export class Established implements Runner {
   }
 
   round(): Round {
-    let sumOurs = 0;
-    let sumTheirs = 0;
+    const mine: number[] = [];
+    const others: number[] = [];
     const pair = this.#pair;
     const traffic = this.#traffic;
     for (let done = 0; done < FRAMES; done += SLOTS) {
@@ -40,12 +41,12 @@ export class Established implements Runner {
       const sides = [
         () => {
           const count = fill(pair, traffic, from);
-          sumOurs += ours(pair);
+          mine.push(ours(pair) / count);
           return look ? inspect(pair, traffic, from, count, "dr-director") : undefined;
         },
         () => {
           const count = fill(pair, traffic, from);
-          sumTheirs += theirs(pair, count);
+          others.push(theirs(pair, count) / count);
           return look ? inspect(pair, traffic, from, count, "the reference") : undefined;
         },
       ];
@@ -55,7 +56,8 @@ export class Established implements Runner {
       this.#from = (from + SLOTS) % traffic.order.length;
     }
     this.#oursFirst = !this.#oursFirst;
-    return { ours: sumOurs / FRAMES, c: sumTheirs / FRAMES };
+    // The median of the stretches: what other programs do to our caches meanwhile hits single ones.
+    return { ours: median(mine), c: median(others) };
   }
 }
 

@@ -1,4 +1,5 @@
 /** New connections, and their end when their time is up. */
+import { median } from "../statistics.ts";
 import type { Round, Runner } from "./case.ts";
 import type { Case } from "./cases.ts";
 import { makePair, type Pair } from "./director.ts";
@@ -30,10 +31,8 @@ export class SetUp implements Runner {
     const ended = this.#end();
     this.#checkEmpty();
     this.#oursFirst = !this.#oursFirst;
-    const { ours: mine, c } = opened;
     return {
-      ours: mine / this.#count,
-      c: c / this.#count,
+      ...opened,
       expiryOurs: ended.ours / this.#count,
       expiryC: ended.c / this.#count,
     };
@@ -42,18 +41,18 @@ export class SetUp implements Runner {
   #open(): { ours: number; c: number } {
     const pair = this.#pair;
     const traffic = this.#traffic;
-    let sumOurs = 0;
-    let sumTheirs = 0;
+    const mine: number[] = [];
+    const others: number[] = [];
     for (let from = 0; from < this.#count; from += SLOTS) {
       const sides = [
         () => {
           const count = fill(pair, traffic, from);
-          sumOurs += ours(pair);
+          mine.push(ours(pair) / count);
           return from === 0 ? inspect(pair, traffic, from, count, "dr-director") : undefined;
         },
         () => {
           const count = fill(pair, traffic, from);
-          sumTheirs += theirs(pair, count);
+          others.push(theirs(pair, count) / count);
           return from === 0 ? inspect(pair, traffic, from, count, "the reference") : undefined;
         },
       ];
@@ -61,7 +60,7 @@ export class SetUp implements Runner {
       const [first, second] = sides.map((side) => side());
       if (first !== undefined && second !== undefined) compare(first, second);
     }
-    return { ours: sumOurs, c: sumTheirs };
+    return { ours: median(mine), c: median(others) };
   }
 
   #end(): { ours: number; c: number } {

@@ -1,0 +1,187 @@
+/** End to end over veth: every forwarder behind its own cable, in the same run. */
+import type { Ratio, Table } from "../results.ts";
+import { type Effort, joinSections, NOTHING, type Section } from "../section.ts";
+import { median, ratio, spread } from "../statistics.ts";
+import { capMissing, capSite } from "./cap-site.ts";
+import { directorSite } from "./director-site.ts";
+import { dropSite, ipForwardSite, nftSite, xdpSite } from "./kernel-sites.ts";
+import { latencySection } from "./latency.ts";
+import { referenceSite } from "./reference-site.ts";
+import type { Site } from "./site.ts";
+import { Stage } from "./stage.ts";
+import { costRatio, costs, interleave, rawOf, throughputPicture, throughputTable } from "./throughput.ts";
+import { zeroLossRates } from "./zero-loss.ts";
+
+export const OWN_PACKET = "dr-director af_packet";
+export const OWN_XDP = "dr-director af_xdp";
+export const C_PACKET = "C af_packet";
+export const C_XDP = "C af_xdp";
+const CAP = "cap package";
+
+interface Absent {
+  readonly name: string;
+  readonly reason: string;
+}
+
+/** The sites that can be had here; the others with the reason. */
+async function openSites(
+  stage: Stage,
+  wanted: readonly (readonly [string, (stage: Stage, name: string) => Promise<Site>])[],
+): Promise<{ sites: Site[]; absent: Absent[] }> {
+  const sites: Site[] = [];
+  const absent: Absent[] = [];
+  for (const [name, open] of wanted) {
+    try {
+      sites.push(await open(stage, name));
+    } catch (error) {
+      absent.push({ name, reason: (error as Error).message.split("\n")[0]! });
+    }
+  }
+  return { sites, absent };
+}
+
+const MAIN = [
+  [OWN_PACKET, (stage: Stage, name: string) => directorSite(stage, name, { ring: "packet" })],
+  [C_PACKET, (stage: Stage, name: string) => referenceSite(stage, name, { ring: "packet" })],
+  [OWN_XDP, (stage: Stage, name: string) => directorSite(stage, name, { ring: "xdp!" })],
+  [C_XDP, (stage: Stage, name: string) => referenceSite(stage, name, { ring: "xdp" })],
+] as const;
+
+const KERNEL = [
+  ["drop", dropSite],
+  ["kernel IP forwarding", ipForwardSite],
+  ["nftables jhash + fwd", nftSite],
+  ["XDP_TX", xdpSite],
+] as const;
+
+function withAbsent(table: Table, absent: readonly Absent[]): Table {
+  const rest = table.columns.slice(2).map(() => "–");
+  return { ...table, rows: [...table.rows, ...absent.map(({ name, reason }) => [name, reason, ...rest])] };
+}
+
+async function costSection(stage: Stage, sites: readonly Site[], absent: readonly Absent[], effort: Effort) {
+  const sizes = effort.quick ? [60] : [60, 512, 1514];
+  const sections: Section[] = [];
+  for (const size of sizes) {
+    const rounds = await interleave(stage, sites, { size, milliseconds: effort.quick ? 600 : 1_000 }, effort);
+    const own: Record<string, Ratio> = {
+      afpacket_vs_c: costRatio(rounds, C_PACKET, OWN_PACKET),
+      afxdp_vs_c: costRatio(rounds, C_XDP, OWN_XDP),
+      afxdp_vs_afpacket: costRatio(rounds, OWN_PACKET, OWN_XDP),
+      afxdp_vs_ipforward: costRatio(rounds, "kernel IP forwarding", OWN_XDP),
+    };
+    if (!rounds.has("kernel IP forwarding")) delete own.afxdp_vs_ipforward;
+    const suffix = size === 60 ? "" : `_${size}`;
+    sections.push({
+      ratios: Object.fromEntries(Object.entries(own).map(([name, value]) => [name + suffix, value])),
+      tables: [withAbsent(throughputTable(rounds, sites, size), absent)],
+      pictures: { [`throughput-${size}.svg`]: throughputPicture(rounds, sites, size) },
+      raw: { [`throughput_${size}`]: rawOf(rounds) },
+    });
+  }
+  return joinSections(sections);
+}
+
+/** The whole forwarder's cost with few and with very many connections. */
+async function growthSection(stage: Stage, site: Site, effort: Effort): Promise<Section> {
+  const few = "10,000";
+  const many = "1,000,000";
+  const load = { milliseconds: effort.quick ? 600 : 1_000 };
+  const samples: Record<string, number[]> = { [few]: [], [many]: [] };
+  for (let round = 0; round <= effort.rounds; round++) {
+    for (const [name, flows] of [
+      [few, 10_000],
+      [many, 1_000_000],
+    ] as const) {
+      // The first round opens them, and does not count.
+      const one = { ...effort, rounds: 1, say: round === 0 ? effort.say : () => {} };
+      if (round === 0) await interleave(stage, [site], { ...load, flows }, one);
+      else samples[name]!.push(...costs(await again(stage, site, { ...load, flows }), site.name));
+    }
+  }
+  return {
+    ...NOTHING,
+    ratios: { flows_1m_vs_10k: ratio(samples[many]!, samples[few]!) },
+    tables: [
+      {
+        name: "growth",
+        title: "Growth: the whole forwarder over connections (AF_PACKET, 60 bytes)",
+        note: "CPU nanoseconds of the forwarding thread a frame.",
+        columns: ["connections", "CPU ns a frame", "least–most"],
+        rows: Object.entries(samples).map(([name, values]) => {
+          const { min, max } = spread(values);
+          return [name, median(values).toFixed(0), `${min.toFixed(0)}–${max.toFixed(0)}`];
+        }),
+      },
+    ],
+    raw: { growth: samples },
+  };
+}
+
+async function again(stage: Stage, site: Site, load: { milliseconds: number; flows: number }) {
+  const { pass } = await import("./traffic.ts");
+  return new Map([[site.name, [await pass(stage, site, load)]]]);
+}
+
+async function zeroLossSection(
+  stage: Stage,
+  sites: readonly Site[],
+  absent: readonly Absent[],
+  effort: Effort,
+): Promise<Section> {
+  const rates = await zeroLossRates(stage, sites, effort);
+  const own = rates.get(OWN_PACKET)!;
+  const cap = rates.get(CAP);
+  const why = absent.find(({ name }) => name === CAP)?.reason ?? "it was not measured";
+  return {
+    ...NOTHING,
+    ratios: { cap_zero_loss: cap === undefined ? { missing: why } : ratio(own, cap) },
+    tables: [
+      {
+        name: "zero_loss",
+        title: "Highest rate without loss (RFC 2544's search)",
+        note: "Thousands of 60-byte frames a second, median of the searches. A hiccup of the machine ends a trial, so on a busy one these are low for everybody.",
+        columns: ["forwarder", "kpps", "least–most"],
+        rows: [
+          ...[...rates].map(([name, values]) => {
+            const { median: middle, min, max } = spread(values.map((value) => value / 1000));
+            return [name, middle.toFixed(0), `${min.toFixed(0)}–${max.toFixed(0)}`];
+          }),
+          ...absent.map(({ name, reason }) => [name, "–", reason]),
+        ],
+      },
+    ],
+    raw: { zeroLoss: Object.fromEntries(rates) },
+  };
+}
+
+async function openCap(stage: Stage, name: string): Promise<Site> {
+  const missing = capMissing();
+  if (missing !== undefined) throw new Error(missing);
+  return capSite(stage, name);
+}
+
+export async function netnsSection(effort: Effort): Promise<Section> {
+  const stage = new Stage();
+  const open: Site[] = [];
+  try {
+    await stage.prepare();
+    const main = await openSites(stage, [...MAIN, ...(effort.quick ? [] : KERNEL)]);
+    open.push(...main.sites);
+    const cap = await openSites(stage, [[CAP, openCap]]);
+    open.push(...cap.sites);
+    const all = effort.quick ? main.sites : [...main.sites, ...cap.sites];
+    const absent = effort.quick ? main.absent : [...main.absent, ...cap.absent];
+    const own = main.sites.find((site) => site.name === OWN_PACKET);
+    if (own === undefined) throw new Error(`dr-director does not start: ${absent[0]?.reason}`);
+    const sections = [await costSection(stage, all, absent, effort)];
+    sections.push(await growthSection(stage, own, effort));
+    const searched = effort.quick ? [own, ...cap.sites] : all.filter(({ name }) => name !== "drop");
+    sections.push(await zeroLossSection(stage, searched, cap.absent, effort));
+    if (!effort.quick) sections.push(await latencySection(stage, main.sites, effort));
+    return joinSections(sections);
+  } finally {
+    await Promise.all(open.map((site) => site.close()));
+    await stage.close();
+  }
+}

@@ -1,0 +1,44 @@
+/** Results as Markdown: the goals with what was reached, then every table. The project's README quotes it. */
+import { GOALS, isMet, isMissing, type Results, type Table } from "./results.ts";
+
+function goalText(name: string): string {
+  const goal = GOALS[name];
+  if (goal?.above !== undefined) return `≥ ${goal.above}`;
+  return goal?.below === undefined ? "–" : `≤ ${goal.below}`;
+}
+
+function markdownTable(columns: readonly string[], rows: readonly (readonly (string | number)[])[]): string {
+  const line = (cells: readonly (string | number)[]) => `| ${cells.join(" | ")} |`;
+  return [line(columns), line(columns.map(() => "---")), ...rows.map(line)].join("\n");
+}
+
+export function ratioTable(results: Results): string {
+  const rows = Object.entries(results.ratios).map(([name, ratio]) => {
+    const what = GOALS[name]?.what ?? "";
+    if (isMissing(ratio)) return [`\`${name}\``, what, goalText(name), "–", ratio.missing, ""];
+    const spread = `${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)} of ${ratio.rounds}`;
+    const met = isMet(name, ratio);
+    const mark = met === undefined ? "" : met ? "yes" : "no";
+    return [`\`${name}\``, what, goalText(name), ratio.median.toFixed(2), spread, mark];
+  });
+  return markdownTable(["ratio", "what", "goal", "median", "least–most of rounds", "met"], rows);
+}
+
+function section(table: Table): string {
+  return `## ${table.title}\n\n${table.note}\n\n${markdownTable(table.columns, table.rows)}`;
+}
+
+export function markdownReport(results: Results, pictures: readonly string[]): string {
+  const { machine } = results;
+  const programs = Object.entries(machine.programs)
+    .map(([name, version]) => `${name}: ${version}`)
+    .join("; ");
+  return [
+    "# Results",
+    `Measured by \`npm run bench\`${results.quick ? " -- --quick" : ""} on ${machine.date.slice(0, 10)} at commit ${machine.commit}: ${machine.cores} × ${machine.cpu}, ${machine.memory}, Linux ${machine.kernel}, Node ${machine.node}; ${programs}. Load average when it began: ${machine.load}. Raw samples: \`results.json\`.`,
+    ratioTable(results),
+    ...pictures.map((name) => `![${name}](${name})`),
+    ...results.tables.map(section),
+    "",
+  ].join("\n\n");
+}
