@@ -47,6 +47,11 @@ export class ArpSocket {
     this.#watch ??= new Watch(this.#fd, () => this.#read());
   }
 
+  /** The interface is another one now. */
+  bind(interfaceIndex: number): void {
+    native().bindPacket(this.#fd, interfaceIndex, EtherType.Arp);
+  }
+
   /** Leaves what comes in where it is, until `listen`. */
   rest(): void {
     this.#watch?.end();

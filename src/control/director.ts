@@ -86,7 +86,7 @@ export class Director implements CommandExecutor, Incumbent {
   /** Shows frames to who wants to see them. */
   readonly taps: Taps;
   #config: Config;
-  readonly #link: Link;
+  #link: Link;
   readonly #host = new HostAddresses();
   readonly #state: OpenRegion;
   #commands: Commands;
@@ -100,6 +100,7 @@ export class Director implements CommandExecutor, Incumbent {
   /** Of whom we have our sockets, until it has been dismissed. */
   #predecessor: Predecessor | undefined;
   #handedOver = false;
+  #reopening: Promise<void> | undefined;
   /** Resolves when nobody is about to take over; rejects when somebody has. */
   #steady: Promise<void> = Promise.resolve();
   #steadyAgain: (outcome: "ours" | "gone") => void = () => {};
@@ -298,6 +299,7 @@ export class Director implements CommandExecutor, Incumbent {
     });
     this.#steady.catch(() => {}); // nobody may be waiting
     clearInterval(this.#timer);
+    await this.#reopening;
     this.#surroundings.rest();
     try {
       await this.#forwarding.rest();
@@ -428,6 +430,7 @@ export class Director implements CommandExecutor, Incumbent {
 
   async #takeAway(): Promise<void> {
     clearInterval(this.#timer);
+    await this.#reopening;
     this.taps.close();
     // What another process works with, or will again when we give up, stays.
     const shared = this.#handedOver || this.#predecessor !== undefined;
@@ -498,8 +501,25 @@ export class Director implements CommandExecutor, Incumbent {
     if (now - this.#lastLook < LOOK_MS) return;
     this.#lastLook = now;
     this.#commands.sweep(now);
-    this.#surroundings.look(now);
-    this.#forwarding.feelPulses(now);
+    const link = this.#surroundings.look(now);
+    if (this.#reopening !== undefined) return;
+    if (link !== undefined && link.index !== this.#link.index) this.#reopening = this.#reopen(link);
+    else this.#forwarding.feelPulses(now);
+  }
+
+  /** Another interface of the same name: sockets and rule hung on the one that is gone. Tried again until it is done. */
+  async #reopen(link: Link): Promise<void> {
+    try {
+      await this.#forwarding.reopen();
+      this.#link = link;
+      this.events.tell("info", "reopened", `forwards on ${link.name} again, which was made anew`);
+    } catch (error) {
+      await this.#forwarding.close();
+      const message = `cannot forward on ${link.name}: ${(error as Error).message}; tries again`;
+      this.events.tell("error", "reopen-failed", message);
+    } finally {
+      this.#reopening = undefined;
+    }
   }
 
   /** What cannot change while the director runs. */

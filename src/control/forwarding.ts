@@ -100,6 +100,7 @@ export class Forwarding {
   }
 
   #host(rings: Rings): void {
+    this.#pulses.reset();
     const control = native().eventFd();
     this.#undo.push(() => native().close(control));
     const watch = new Watch(control, () => {
@@ -179,7 +180,15 @@ export class Forwarding {
     return this.close();
   }
 
+  /** Everything anew: what it was bound to is there no more. */
+  async reopen(): Promise<void> {
+    await this.close();
+    await this.open();
+  }
+
   async close(): Promise<void> {
+    this.#rings = undefined;
+    this.#silence = undefined;
     for (let undo = this.#undo.pop(); undo !== undefined; undo = this.#undo.pop()) {
       try {
         await undo();

@@ -5,7 +5,15 @@
  */
 import { native } from "../ring/native.ts";
 import { Header, type Region } from "../table/region.ts";
-import { formatAddress, isMapped, type Mac, parseAddress, parseMac, type Words } from "../wire/address.ts";
+import {
+  formatAddress,
+  formatMac,
+  isMapped,
+  type Mac,
+  parseAddress,
+  parseMac,
+  type Words,
+} from "../wire/address.ts";
 import { ArpSocket } from "./arp-socket.ts";
 import type { Config } from "./config.ts";
 import type { Events } from "./events.ts";
@@ -131,21 +139,34 @@ export class Surroundings {
     this.vips.tend(now);
   }
 
-  /** Addresses, MAC and MTU may change under us; call about once a second. */
-  look(now: number): void {
+  /**
+   * Addresses, MAC and MTU may change under us, and the interface may go and come back as another one; call about once
+   * a second. The interface as it is now, or undefined while it cannot be used.
+   */
+  look(now: number): Link | undefined {
     if (this.host.refresh()) this.vips.configure(this.#vipList, now);
+    const before = this.#link;
+    const { events } = this.#options;
+    let link: Link;
     try {
-      this.#link = readLink(this.#link.name);
+      link = readLink(before.name);
+      if (link.index !== before.index) this.#arp.bind(link.index);
     } catch (error) {
       this.#troubled((error as Error).message);
-      return;
+      return undefined;
     }
-    if (this.#trouble !== "")
-      this.#options.events.tell("info", "link-back", `interface ${this.#link.name} is back`);
+    const back = this.#trouble !== "";
+    if (back) events.tell("info", "link-back", `interface ${link.name} is back`);
     this.#trouble = "";
-    this.#arp.mac = this.#link.mac;
-    this.#ndp.mac = this.#link.mac;
+    this.#link = link;
+    this.#arp.mac = link.mac;
     this.#writeLink();
+    const moved = link.mac.hi !== before.mac.hi || link.mac.lo !== before.mac.lo;
+    if (moved)
+      events.tell("info", "mac", `our MAC is ${formatMac(link.mac)} now`, { mac: formatMac(link.mac) });
+    // Whoever knows where our addresses were must learn where they are.
+    if (back || moved || link.index !== before.index) this.vips.announceAll(now);
+    return link;
   }
 
   /** The socket that another process may go on with. */

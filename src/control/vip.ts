@@ -140,6 +140,14 @@ export class VipKeeper {
     else this.#link.answer6(vip.words, { mac: mac ?? sender, address: source });
   }
 
+  /** Announces every active address anew: our MAC, or the link we are on, is another one. */
+  announceAll(now: number): void {
+    for (const vip of this.#vips) {
+      if (vip.active && isMapped(vip.words)) vip.announcements = ANNOUNCE_AT.map((after) => now + after);
+    }
+    this.tend(now);
+  }
+
   /** Makes the announcements that are due. */
   tend(now: number): void {
     for (const vip of this.#vips) {
