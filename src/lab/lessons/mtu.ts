@@ -28,7 +28,7 @@ async function show(scene: Scene): Promise<Shown> {
   const seen = await scene.listen(
     { director: ["switch", "director"] },
     async () => {
-      round = await stage.requests(1, { path: "/bytes/40000", timeout: 3_000 });
+      round = await stage.requests(1, { path: "/bytes/40000" });
     },
     { snap: 128 },
   );

@@ -24,7 +24,7 @@ async function show(scene: Scene): Promise<Shown> {
     return () => stage.reload({});
   });
   scene.say(`$ dradm -E -t ${VIP}:${HTTP_PORT} -s rr -p ${SECONDS}`, "");
-  const order = { from: CLIENTS, requests: CLIENTS.length * 4, timeout: 1_000 };
+  const order = { from: CLIENTS, requests: CLIENTS.length * 4 };
   const round = await stage.client.request(order);
   scene.say("Three clients, four connections each, scheduler rr:", "");
   tell(scene, round.answersFrom);
@@ -38,7 +38,7 @@ async function show(scene: Scene): Promise<Shown> {
   );
   const first = CLIENTS[0]!;
   const known = Object.keys(round.answersFrom[first] ?? {});
-  const again = await stage.client.request({ from: [first], requests: 4, timeout: 1_000 });
+  const again = await stage.client.request({ from: [first], requests: 4 });
   const met = Object.keys(again.answers);
   const problems: string[] = [];
   for (const client of CLIENTS) {

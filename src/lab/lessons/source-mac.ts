@@ -4,15 +4,23 @@ import { macOf, ROUTER } from "../topology.ts";
 import { exactly, type Lesson, type Scene, type Shown } from "./lesson.ts";
 import { frameLine } from "./telling.ts";
 
-/** One datagram through the VIP: what came back, what the director's port saw, where the switch thinks the router is. */
+/**
+ * One datagram through the VIP: what came back, what the director's port saw, and where the switch took the router to
+ * be. That is asked at once: the router's next frame, for an ARP question of somebody's, say, puts it right again.
+ */
 async function exchange(scene: Scene) {
   const { stage } = scene;
   let server: string | null = null;
+  let port = "none";
   const act = async () => {
-    server = (await stage.datagram(32)).server;
+    let open = true;
+    const echo = stage.datagram(32).finally(() => {
+      open = false;
+    });
+    while (open && port !== "director") port = (await stage.lab.portOf(macOf(ROUTER))) ?? "none";
+    server = (await echo).server;
   };
   const seen = await scene.listen({ director: ["switch", "director"] }, act, { snap: 128 });
-  const port = (await stage.lab.portOf(macOf(ROUTER))) ?? "none";
   return { server: server as string | null, port, frames: seen.director };
 }
 
@@ -39,13 +47,13 @@ async function show(scene: Scene): Promise<Shown> {
   tell(scene, { ...now, port: "?" });
   const strays = now.frames.filter((frame) => frame.sent && isAnswer(frame)).length;
   const problems: string[] = [];
-  if (now.port !== "director") problems.push(`the switch knows that the router is at port ${now.port}`);
+  if (now.port !== "director") problems.push(`the switch looked for the router at port ${now.port}`);
   if (now.server !== null) problems.push("the echo came back");
   if (strays === 0) problems.push("no answer for the router came to the director's port");
   return {
     problems,
     question: {
-      text: 'At which of its ports does the switch look for the router now ("router", "director", "rs1" …)?',
+      text: 'At which of its ports did the switch then look for the router ("router", "director", "rs1" …)?',
       accepts: exactly(now.port),
       answer: now.port,
       hints: [

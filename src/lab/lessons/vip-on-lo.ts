@@ -27,7 +27,7 @@ async function show(scene: Scene): Promise<Shown> {
   const seen = await scene.listen(
     { rs2: ["switch", "rs2"] },
     async () => {
-      round = await stage.requests(9, { timeout: 500 });
+      round = await stage.requests(9, { timeout: 700 });
     },
     { snap: 128 },
   );

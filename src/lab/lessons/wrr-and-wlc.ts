@@ -52,7 +52,7 @@ async function show(scene: Scene): Promise<Shown> {
     return undefined;
   });
   // One after the other: at any moment there is one new connection at the most.
-  const order = { requests: REQUESTS, timeout: 1_000 };
+  const order = { requests: REQUESTS };
   const wrr = await scene.stage.client.request({ ...order, port: WRR });
   const wlc = await scene.stage.client.request({ ...order, port: WLC });
   await held;
