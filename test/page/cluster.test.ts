@@ -2,6 +2,8 @@
 
 import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
+import { type Mac, parseMac } from "../../src/wire/address.ts";
+import { writeReply } from "../../src/wire/arp.ts";
 import { tcpFrame, udpFrame } from "../../src/wire/frame.ts";
 import { concat } from "../../src/wire/netlink.ts";
 import { pcapHeader, pcapRecord } from "../../src/wire/pcap.ts";
@@ -150,7 +152,12 @@ describe("a fault of the page", () => {
     );
     expect(source.picture().verdicts.NeighbourFailed).toBeGreaterThan(0);
     source.setFault("neighbour-unresolved", RS2, false);
-    play(source, 20);
+    const heard = play(source, 20);
+    // The frame that finds it failed is given up, and asks for it at once: the next one goes on.
+    const refused = heard.filter(({ verdict, late }) => verdict === "NeighbourFailed" && !late);
+    const asked = heard.filter(({ kind, server }) => kind === "arp" && server === RS2);
+    expect(refused.length).toBeGreaterThan(0);
+    expect(asked.map(({ time }) => time)).toContain(refused[0]!.time);
     expect(source.picture().neighbours.find(({ address }) => address === RS2)!.state).toMatch(
       /reachable|stale/,
     );
@@ -218,6 +225,66 @@ describe("a recording", () => {
     const source = new Recording(capture(syn(1), syn(2), syn(3)), "x");
     play(source, 5);
     expect(Object.values(made(source))).toEqual([1, 1, 1]);
+  });
+
+  const [client, rs] = [parseMac("00:1b:21:0c:0d:0e")!, ["00:25:90:aa:00:01", "00:25:90:aa:00:02"]];
+  const [vip, director] = [2e9, parseMac("00:1b:21:00:00:01")!];
+  const request = (port: number, sourceMac: Mac, destinationMac: Mac) =>
+    tcpFrame({
+      source: 1e9,
+      destination: vip,
+      sourcePort: port,
+      destinationPort: 80,
+      sourceMac,
+      destinationMac,
+      flags: 2,
+    });
+  const answer = (port: number, sourceMac: Mac) =>
+    tcpFrame({
+      source: vip,
+      destination: 1e9,
+      sourcePort: 80,
+      destinationPort: port,
+      sourceMac,
+      destinationMac: client,
+      flags: 0x12,
+    });
+  const shown = (source: Recording) => ({
+    hosts: source.picture().services[0]!.servers.map(({ name, shown }) => `${name} ${shown}`),
+    macs: source.picture().neighbours.map(({ mac }) => mac),
+  });
+
+  it("of any network: the real servers are those of its forwarded frames, with their own MACs", () => {
+    const relayed = rs.flatMap((mac, i) => [
+      request(i + 1, client, director),
+      request(i + 1, director, parseMac(mac)!),
+    ]);
+    const arp = new Uint8Array(60);
+    writeReply(new DataView(arp.buffer), 0, parseMac(rs[1]!)!, 0xc0a80117, director, 0xc0a80101);
+    const source = new Recording(capture(...relayed, arp), "x");
+    expect(shown(source)).toEqual({ hosts: [`rs1 ${rs[0]}`, "rs2 192.168.1.23"], macs: rs });
+    const after = play(source, 5).find((frame) => frame.after !== undefined)!.after!;
+    expect(after.subarray(0, 6)).toEqual(relayed[3]!.subarray(0, 6));
+  });
+
+  it("without the director's own frames: the real servers are those who answer", () => {
+    const frames = rs.flatMap((mac, i) => [request(i + 1, client, director), answer(i + 1, parseMac(mac)!)]);
+    const source = new Recording(capture(...frames), "x");
+    expect(shown(source).macs).toEqual(rs);
+    // The list is gone through from its head, where the last one added stands: rs2 comes first.
+    const answers = play(source, 9).filter(({ kind }) => kind === "answer");
+    expect(answers.map(({ server, recordedFrom }) => [server, recordedFrom])).toEqual([
+      ["192.0.2.2", "rs1"],
+      ["192.0.2.1", "rs2"],
+    ]);
+  });
+
+  it("a MAC that begins as the lab's do is no address of the lab", () => {
+    const source = new Recording(
+      capture(request(1, client, director), request(1, director, parseMac("02:00:5e:10:00:01")!)),
+      "x",
+    );
+    expect(shown(source).hosts).toEqual(["rs1 02:00:5e:10:00:01"]);
   });
 
   it("of UDP, of IPv6", () => {

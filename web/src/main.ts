@@ -1,7 +1,7 @@
 /** The page: takes a source of frames and shows what it tells. */
 import { EmptyCapture } from "./browser/recording.ts";
 import { byId, setText } from "./dom.ts";
-import type { Frame, Picture, Source, Speed } from "./model.ts";
+import type { Frame, Picture, ServerRow, Source, Speed } from "./model.ts";
 import { firstSource, recordedSource, sourceOf } from "./sources.ts";
 import { currentLanguage, type Key, n, onLanguage, setLanguage, t, type Values } from "./text/text.ts";
 import { startTheme } from "./theme.ts";
@@ -79,11 +79,18 @@ class Page implements Names {
   }
 
   nameOf(address: string): string {
-    const server =
-      this.#picture === undefined
-        ? undefined
-        : serversOf(this.#picture).find((each) => each.address === address);
-    return server?.name ?? address;
+    return this.#serverAt(address)?.name ?? address;
+  }
+
+  addressOf(address: string): string {
+    const server = this.#serverAt(address);
+    return server === undefined || server.shown === address ? address : server.name;
+  }
+
+  #serverAt(address: string): ServerRow | undefined {
+    return this.#picture === undefined
+      ? undefined
+      : serversOf(this.#picture).find((each) => each.address === address);
   }
 
   indexOf(address: string): number {
@@ -128,6 +135,8 @@ class Page implements Names {
   #turn(now: number): void {
     const passed = Math.min(250, now - this.#last);
     this.#last = now;
+    // A frame is told with names and colours, which the picture knows.
+    if (this.#picture === undefined) this.#look();
     this.#source.advance(passed);
     if (now - this.#pictureAt >= PICTURE_MS) {
       this.#pictureAt = now;

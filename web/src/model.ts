@@ -51,11 +51,15 @@ export interface Frame {
   readonly length: number;
   /** It was said earlier to wait, and goes on now. */
   readonly late: boolean;
+  /** The real server whose answer it was when it was recorded, where the director chose another one now. */
+  readonly recordedFrom?: string | undefined;
 }
 
 export interface ServerRow {
   readonly name: string;
   readonly address: string;
+  /** What tells people which host it is: its address, or its MAC where a capture tells no address. */
+  readonly shown: string;
   readonly port: number;
   readonly weight: number;
   readonly active: number;

@@ -107,6 +107,8 @@ export class PageDirector {
   readonly #witness: Witness;
   #now = 1000;
   #swept = 0;
+  /** A frame wants a neighbour that is unknown, failed or stale. */
+  #kicked = false;
 
   constructor(options: PageDirectorOptions) {
     registerBuiltIn();
@@ -118,7 +120,10 @@ export class PageDirector {
     this.keeper = new NeighbourKeeper(this.region, link, { random: () => 0.5, wake: () => {} });
     this.#ring = new MemoryRing({ slots: SLOTS, slotBytes: SLOT_BYTES, record: false });
     this.#witness = new Witness(options.onLate);
-    this.#shard = new Shard(this.region, 0, this.#ring, { tap: this.#witness });
+    const kick = (): void => {
+      this.#kicked = true;
+    };
+    this.#shard = new Shard(this.region, 0, this.#ring, { tap: this.#witness, kick });
     this.set("mac_hi", options.mac.hi);
     this.set("mac_lo", options.mac.lo);
     this.set("dip", options.dip);
@@ -139,7 +144,7 @@ export class PageDirector {
     this.#ring.inject(frame);
     this.#shard.turn(this.#now);
     const { verdict, server, after_, answers } = this.#witness;
-    if (verdict === "Waiting") this.keeper.tend(this.#now);
+    this.#askWhoIsWanted();
     return { verdict, server, after: after_, answers, explanation };
   }
 
@@ -154,6 +159,14 @@ export class PageDirector {
     }
     this.#shard.turn(this.#now);
     this.#witness.keep = true;
+    this.#askWhoIsWanted();
+  }
+
+  /** As the daemon does when a shard kicks it: the question goes out with the frame that needs the answer. */
+  #askWhoIsWanted(): void {
+    if (!this.#kicked) return;
+    this.#kicked = false;
+    this.keeper.tend(this.#now);
   }
 
   /** Time passes: timers, neighbours, deleted servers. */

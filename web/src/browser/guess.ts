@@ -134,8 +134,13 @@ export function guess(
   const relayed = toVip.find(({ destinationMac }) => senders.has(destinationMac));
   const directorMac =
     relayed?.destinationMac ?? commonest(toVip, ({ destinationMac }) => destinationMac)!.destinationMac;
+  const relays = toVip.filter(({ sourceMac }) => sourceMac === directorMac);
+  // A capture without the director's own frames may still show the answers, which go past it.
+  const answers = seen.filter((each) => isAnswer(each, chief) && each.sourceMac !== directorMac);
   const macs = new Set(
-    toVip.filter(({ sourceMac }) => sourceMac === directorMac).map(({ destinationMac }) => destinationMac),
+    relays.length > 0
+      ? relays.map(({ destinationMac }) => destinationMac)
+      : answers.map(({ sourceMac }) => sourceMac),
   );
   const addresses = addressesOf(packets, interfaces);
   return {
@@ -147,6 +152,10 @@ export function guess(
     servers: [...macs].sort().map((each) => ({ mac: each, address: addresses.get(each) })),
     seen,
   };
+}
+
+function isAnswer({ source, sourcePort, protocol }: Seen, to: Seen): boolean {
+  return source === to.destination && sourcePort === to.destinationPort && protocol === to.protocol;
 }
 
 /** Who said by ARP which address is theirs. */

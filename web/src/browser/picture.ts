@@ -10,6 +10,8 @@ const CONNECTIONS = 60;
 export interface PictureOptions {
   readonly now: number;
   readonly nameOf: (address: string) => string | undefined;
+  /** What tells people which host it is, where that is not the address. */
+  readonly shownOf?: (address: string) => string | undefined;
   readonly faultsOf: (address: string) => readonly string[];
   readonly faults: readonly string[];
   readonly frames: number;
@@ -41,6 +43,7 @@ function serviceRow(service: ServiceListing, options: PictureOptions): ServiceRo
     return {
       name: options.nameOf(address) ?? address,
       address,
+      shown: options.shownOf?.(address) ?? address,
       port,
       weight,
       active: activeConns,

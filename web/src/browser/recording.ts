@@ -8,14 +8,14 @@
 import type { ServiceKey } from "../../../src/control/model.ts";
 import { millisecondsBetween } from "../../../src/ring/pcap-ring.ts";
 import { BUILT_IN } from "../../../src/schedulers/built-in.ts";
-import { parseMac } from "../../../src/wire/address.ts";
+import { formatMac, parseMac } from "../../../src/wire/address.ts";
 import { readCapture } from "../../../src/wire/capture-reader.ts";
 import { TCP_FLAGS } from "../../../src/wire/tcp.ts";
 import type { Frame, Picture, Powers, Source, Speed } from "../model.ts";
 import { PageDirector } from "./director.ts";
 import { type Guess, guess, type Seen } from "./guess.ts";
 import { labName, takePicture } from "./picture.ts";
-import { macOfAddress } from "./place.ts";
+import { macOfAddress, realServerAddress } from "./place.ts";
 
 /** Milliseconds between two frames. */
 const BETWEEN: Readonly<Record<Speed, number>> = { slow: 1400, normal: 420, fast: 90, flood: 90 };
@@ -25,6 +25,8 @@ interface Server {
   readonly name: string;
   readonly address: string;
   readonly mac: string;
+  /** What tells people which host this is. */
+  readonly shown: string;
 }
 
 export class Recording implements Source {
@@ -206,12 +208,19 @@ export class Recording implements Source {
       ways: [[server, "router", "client"]],
       fate: "arrived",
       server,
+      recordedFrom: this.#recordedFrom(seen, server),
       opens: false,
       before: seen.packet.bytes,
       after: undefined,
       verdict: undefined,
       explanation: undefined,
     });
+  }
+
+  /** Who answered when it was recorded, where that was not whom the director chose now. */
+  #recordedFrom({ sourceMac }: Seen, server: string): string | undefined {
+    const then = this.#servers.find(({ mac }) => mac === sourceMac);
+    return then === undefined || then.address === server ? undefined : then.name;
   }
 
   #tell(frame: Omit<Frame, "id" | "time" | "late" | "length">): void {
@@ -225,10 +234,11 @@ export class Recording implements Source {
   }
 
   picture(): Picture {
-    const names = new Map(this.#servers.map(({ address, name }) => [address, name]));
+    const hosts = new Map(this.#servers.map((server) => [server.address, server]));
     return takePicture(this.#director, {
       now: this.#watched,
-      nameOf: (address) => names.get(address),
+      nameOf: (address) => hosts.get(address)?.name,
+      shownOf: (address) => hosts.get(address)?.shown,
       faultsOf: () => [],
       faults: [],
       frames: this.#told,
@@ -276,24 +286,29 @@ function whole({ packet }: Seen): Uint8Array {
 
 /** The real servers that the capture shows, or three that are made up beside the VIP. */
 function serversOf({ servers, family }: Guess): Server[] {
-  if (servers.length > 0 && family === 4) {
-    return servers.map(({ mac, address }, i) => {
-      const known = address ?? spelled(mac);
-      const shown = known ?? `192.0.2.${i + 1}`;
-      return { name: labName(shown) ?? known ?? `rs${i + 1}`, address: shown, mac };
-    });
-  }
+  const seen = servers.map(({ mac, address }, i): Server => {
+    const known = family === 4 ? (address ?? spelled(mac)) : undefined;
+    const name = (known === undefined ? undefined : labName(known)) ?? `rs${i + 1}`;
+    // Nobody in the capture said which address this host has: tables need one, people are shown its MAC.
+    return { name, address: known ?? placeholder(family, i), mac, shown: known ?? mac };
+  });
+  if (seen.length > 0) return seen;
   return Array.from({ length: SERVERS }, (_, i) => {
-    const four = `10.0.0.${11 + i}`;
-    const address = family === 6 ? `fd00::${11 + i}` : four;
-    const { hi, lo } = macOfAddress(four);
-    const digits = hi.toString(16).padStart(4, "0") + lo.toString(16).padStart(8, "0");
-    return { name: `rs${i + 1}`, address, mac: digits.match(/../g)!.join(":") };
+    const address = realServerAddress(i);
+    const mac = formatMac(macOfAddress(address));
+    const shown = family === 4 ? address : placeholder(family, i);
+    return { name: `rs${i + 1}`, address: shown, mac, shown };
   });
 }
 
-/** The address that one of the lab's MACs spells. */
+/** RFC 5737's and RFC 3849's addresses for examples. */
+function placeholder(family: 4 | 6, i: number): string {
+  return family === 4 ? `192.0.2.${i + 1}` : `2001:db8::${(i + 1).toString(16)}`;
+}
+
+/** The address of one of the lab's real servers, which its MAC spells. */
 function spelled(mac: string): string | undefined {
   const parts = mac.split(":").map((part) => Number.parseInt(part, 16));
-  return parts[0] === 2 && parts[1] === 0 ? parts.slice(2).join(".") : undefined;
+  const address = parts.slice(2).join(".");
+  return parts[0] === 2 && parts[1] === 0 && labName(address) !== undefined ? address : undefined;
 }

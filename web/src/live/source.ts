@@ -144,8 +144,9 @@ export class LiveSource implements Source {
     return this.#picture;
   }
 
+  /** Until the first picture came nobody has a name or a place yet: frames wait for it. */
   advance(milliseconds: number): void {
-    if (this.#paused) return;
+    if (this.#paused || this.#picture === undefined) return;
     this.#owed += (this.#queue.length * milliseconds) / SPREAD;
     while (this.#owed >= 1 && this.#queue.length > 0) {
       this.#owed--;
@@ -155,7 +156,7 @@ export class LiveSource implements Source {
   }
 
   step(): boolean {
-    const frame = this.#queue.shift();
+    const frame = this.#picture === undefined ? undefined : this.#queue.shift();
     if (frame !== undefined) this.onFrame(frame);
     return true;
   }
@@ -222,6 +223,7 @@ function serviceRow(service: ServiceListing): ServiceRow {
   const servers = service.servers.map(({ address, port, weight, activeConns, inactiveConns, stats }) => ({
     name: labName(address) ?? address,
     address,
+    shown: address,
     port,
     weight,
     active: activeConns,

@@ -105,6 +105,11 @@ export class FrameDetail {
   #fate(frame: Frame): string {
     const fate = tOr(`fate.why.${frame.fate}`, "");
     if (fate !== "") return fate;
+    if (frame.recordedFrom !== undefined)
+      return t("detail.answer.recorded", {
+        then: frame.recordedFrom,
+        now: this.#names.nameOf(frame.server ?? ""),
+      });
     if (frame.kind === "answer") return t("detail.answer");
     if (frame.kind === "arp") return t("detail.arp");
     return frame.kind === "icmp" ? t("detail.icmp") : "";

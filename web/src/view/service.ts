@@ -150,7 +150,7 @@ export class ServicePanel {
   }
 
   #row(service: ServiceRow, server: ServerRow, _place: number, weights: boolean): HTMLElement {
-    const { name, address } = server;
+    const { name, address, shown } = server;
     const weight = h("output", { class: "weight-value" });
     const change = (by: number): void => {
       const now = Number(weight.textContent);
@@ -193,7 +193,7 @@ export class ServicePanel {
         { scope: "row" },
         h("span", { class: "swatch", "aria-hidden": "true" }),
         h("span", { class: "server-name" }, name),
-        name !== address && h("small", {}, address),
+        name !== shown && h("small", {}, shown),
       ),
       h(
         "td",

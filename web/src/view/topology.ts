@@ -51,7 +51,7 @@ export class Topology {
     this.#picture = picture;
     const servers = serversOf(picture);
     const narrow = this.#host.clientWidth < NARROW;
-    const key = `${narrow} ${document.documentElement.lang} ${picture.vip} ${servers.map(({ address, name }) => address + name).join(" ")}`;
+    const key = `${narrow} ${document.documentElement.lang} ${picture.vip} ${servers.map(({ shown, name }) => shown + name).join(" ")}`;
     if (key !== this.#drawn) {
       this.#drawn = key;
       this.#draw(servers, picture, narrow);
@@ -154,9 +154,9 @@ export class Topology {
         },
         server.name,
       ),
-      narrow || server.name === server.address
+      narrow || server.name === server.shown
         ? undefined
-        : s("text", { class: "node-detail", x: 16 - w, y: 16 }, server.address),
+        : s("text", { class: "node-detail", x: 16 - w, y: 16 }, server.shown),
       weight,
       count,
     );

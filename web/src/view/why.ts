@@ -7,6 +7,8 @@ import { serverClass } from "./colours.ts";
 
 export interface Names {
   nameOf(address: string): string;
+  /** The address; the name of a host whose address nobody told. */
+  addressOf(address: string): string;
   indexOf(address: string): number;
 }
 
@@ -20,7 +22,7 @@ export function whyView(told: Told, names: Names): HTMLElement {
     told.template !== null && step("why.template", templateText(told, names)),
     told.flow !== null && schedulerStep(told, names),
     !known && connection,
-    told.neighbour !== null && step("why.neighbour", neighbourText(told)),
+    told.neighbour !== null && step("why.neighbour", neighbourText(told, names)),
     step("why.verdict", `${told.verdict.name}: ${t(`verdict.${told.verdict.name}`)}`),
   ];
   return h("ol", { class: "why" }, ...steps);
@@ -169,8 +171,9 @@ function membersTable({ members, scheduler }: SchedulingTold, names: Names): HTM
   );
 }
 
-function neighbourText({ neighbour }: Told): string {
-  const { address, mac, state, usable } = neighbour!;
+function neighbourText({ neighbour }: Told, names: Names): string {
+  const { mac, state, usable } = neighbour!;
+  const address = names.addressOf(neighbour!.address);
   const named = tOr(`state.${state}`, state);
   if (usable && mac !== null) return t("why.neighbour.usable", { address, mac, state: named });
   return t("why.neighbour.unusable", { address, state: named });
