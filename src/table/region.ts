@@ -70,7 +70,7 @@ export const Header = {
    */
   ByArrival: 20,
   /** Counts destinations that were deleted while expire_nodest_conn was on: shards then end their connections. */
-  Departures: 20,
+  Departures: 21,
   /** Guards the persistence templates, lock.ts. */
   TemplateLock: 32,
   /** Three doubles: what all destinations together had counted at the last --zero of everything. */
