@@ -19,7 +19,7 @@ import { pathSection } from "./path/section.ts";
 import { ROOT } from "./places.ts";
 import { markdownReport, ratioTable } from "./report.ts";
 import { GOALS, isMissing, type Results, readResults } from "./results.ts";
-import { type Effort, joinSections, NOTHING, type Section } from "./section.ts";
+import { attempt, type Effort, joinSections, type Section } from "./section.ts";
 
 const PARTS: Readonly<Record<string, { run: (effort: Effort) => Promise<Section>; quick: boolean }>> = {
   path: { run: pathSection, quick: true },
@@ -41,17 +41,11 @@ const { values, positionals } = parseArgs({
 
 const say = (line: string) => process.stderr.write(`${line}\n`);
 
-/** A part that cannot be measured here leaves its ratios out, and the reason in. */
 async function runPart(name: string, effort: Effort): Promise<Section> {
   const began = Date.now();
-  try {
-    const section = await PARTS[name]!.run(effort);
-    say(`${name}: ${Math.round((Date.now() - began) / 1000)} s`);
-    return section;
-  } catch (error) {
-    say(`${name}: ${(error as Error).stack}`);
-    return { ...NOTHING, raw: { [`${name}Failed`]: (error as Error).message } };
-  }
+  const section = await attempt(name, effort, () => PARTS[name]!.run(effort));
+  say(`${name}: ${Math.round((Date.now() - began) / 1000)} s`);
+  return section;
 }
 
 async function measure(): Promise<{ results: Results; pictures: Section["pictures"]; failed: boolean }> {

@@ -26,3 +26,13 @@ export function joinSections(sections: readonly Section[]): Section {
     raw: Object.assign({}, ...sections.map((section) => section.raw)),
   };
 }
+
+/** One measurement of several: when it fails the others still count, and the results say why it is not there. */
+export async function attempt(name: string, { say }: Effort, run: () => Promise<Section>): Promise<Section> {
+  try {
+    return await run();
+  } catch (error) {
+    say(`${name}: ${(error as Error).stack}`);
+    return { ...NOTHING, raw: { [`${name}Failed`]: (error as Error).message } };
+  }
+}

@@ -1,6 +1,6 @@
 /** End to end over veth: every forwarder behind its own cable, in the same run. */
 import type { Ratio, Table } from "../results.ts";
-import { type Effort, joinSections, NOTHING, type Section } from "../section.ts";
+import { attempt, type Effort, joinSections, NOTHING, type Section } from "../section.ts";
 import { median, ratio, spread } from "../statistics.ts";
 import { capMissing, capSite } from "./cap-site.ts";
 import { directorSite } from "./director-site.ts";
@@ -174,11 +174,14 @@ export async function netnsSection(effort: Effort): Promise<Section> {
     const absent = effort.quick ? main.absent : [...main.absent, ...cap.absent];
     const own = main.sites.find((site) => site.name === OWN_PACKET);
     if (own === undefined) throw new Error(`dr-director does not start: ${absent[0]?.reason}`);
-    const sections = [await costSection(stage, all, absent, effort)];
-    sections.push(await growthSection(stage, own, effort));
     const searched = effort.quick ? [own, ...cap.sites] : all.filter(({ name }) => name !== "drop");
-    sections.push(await zeroLossSection(stage, searched, cap.absent, effort));
-    if (!effort.quick) sections.push(await latencySection(stage, main.sites, effort));
+    const sections = [
+      await attempt("cost", effort, () => costSection(stage, all, absent, effort)),
+      await attempt("growth", effort, () => growthSection(stage, own, effort)),
+      await attempt("zeroLoss", effort, () => zeroLossSection(stage, searched, cap.absent, effort)),
+    ];
+    if (!effort.quick)
+      sections.push(await attempt("latency", effort, () => latencySection(stage, main.sites, effort)));
     return joinSections(sections);
   } finally {
     await Promise.all(open.map((site) => site.close()));

@@ -2,12 +2,12 @@
  * The benches' generator, and their stopwatch for round trips. Frames are TCP to a virtual service, with a sequence
  * number in the payload: 16 bits of magic, 32 bits of number, little-endian, right behind the TCP header.
  *
- *   load send dev=g0 mac=02:00:0a:00:00:02 vip=0ac80001 [cpu=0] [size=60] [flows=1000] [services=1] [first=0]
+ *   load send dev=g0 mac=02:00:0a:00:00:02 vip=0ac80001 [cpu=0] [size=60] [flows=1000] [services=1] [skip=0]
  *             [rate=0] [frames=N | milliseconds=1000] [flags=10] [probe=0]
  *   load ping dev=… mac=… vip=… [cpu=0] [size=60] [frames=10000]
  *
  * send: as fast as possible, or `rate` frames a second; prints what it sent and the CPU time it took. flags: TCP's, in
- * hexadecimal. With probe=MICROSECONDS it also times a frame of its own each so many microseconds.
+ * hexadecimal. skip: how many flows of the round were had already. With probe=MICROSECONDS it also times a frame of its own each so many microseconds.
  * ping: one frame after another, each sent when the one before it is back. Both print one JSON object.
  */
 #include <arpa/inet.h>
@@ -39,7 +39,7 @@
 struct options {
   const char *device;
   uint8_t mac[6];
-  uint32_t vip, size, flows, services, first, flags;
+  uint32_t vip, size, flows, services, skip, flags;
   uint64_t frames, milliseconds, rate, probe;
   int cpu;
 };
@@ -259,7 +259,7 @@ static struct generator *make_generator(const struct options *options)
 
   generator->options = options;
   generator->socket = open_socket(options->device, true);
-  generator->sequence = options->first;
+  generator->flow = (uint32_t)((uint64_t)options->skip * step_for(options->flows) % options->flows);
   for (int i = 0; i < BATCH; i++) {
     make_frame(options, generator->frames[i], MAGIC_LOAD);
     generator->pieces[i] = (struct iovec){generator->frames[i], options->size};
@@ -337,7 +337,7 @@ static void read_option(struct options *options, const char *argument)
   else if (IS("size")) options->size = (uint32_t)number(value, 10);
   else if (IS("flows")) options->flows = (uint32_t)number(value, 10);
   else if (IS("services")) options->services = (uint32_t)number(value, 10);
-  else if (IS("first")) options->first = (uint32_t)number(value, 10);
+  else if (IS("skip")) options->skip = (uint32_t)number(value, 10);
   else if (IS("flags")) options->flags = (uint32_t)number(value, 16);
   else if (IS("rate")) options->rate = number(value, 10);
   else if (IS("frames")) options->frames = number(value, 10);
