@@ -14,6 +14,7 @@ import { flowHash, shardOf } from "../table/hash.ts";
 import { Protocol } from "../wire/ipv4.ts";
 import { hasPorts, readFlow } from "./classify.ts";
 import type { Context } from "./context.ts";
+import { answerFirstPiece, answerPiece } from "./echo.ts";
 import { livesElsewhere, livesHere } from "./elsewhere.ts";
 import { handOver } from "./extras.ts";
 import { NO_FLAGS } from "./frames.ts";
@@ -58,6 +59,7 @@ export class FragmentStore {
       return meeting === index ? this.#hold(context, i, slot) : Verdict.FragmentLost;
     }
     if (this.#home[slot] !== index) return handOver(context, i, this.#home[slot]!);
+    if (this.#verdict[slot] === Verdict.Answered) return answerPiece(context, i);
     frames.destination[i] = this.#destination[slot]!;
     if (this.#verdict[slot] === Verdict.Forwarded) countPiece(context, i);
     return this.#verdict[slot] as Verdict;
@@ -67,7 +69,7 @@ export class FragmentStore {
     const { frames, index, seed } = context;
     const protocol = frames.flowKind[i]! & 0xff;
     const length = frames.ip[i]! + frames.bytes[i]! - frames.transport[i]!;
-    if (!hasPorts(protocol)) return Verdict.NotOurs;
+    if (!hasPorts(protocol)) return this.#firstWithoutPorts(context, i);
     if (length < PORTS) return Verdict.Malformed;
     readFlow(frames, i, context.ring.view, frames.transport[i]!, length);
     // RFC 1858: a first fragment too short for the TCP flags is an attack, not traffic.
@@ -77,12 +79,27 @@ export class FragmentStore {
     if (home !== index && meeting !== index) return Verdict.FragmentLost;
     const slot = this.#slot(context, i);
     const verdict = home === index ? decide(i) : handOver(context, i, home);
+    this.#remember(context, slot, home, followers(verdict), frames.destination[i]!);
+    return verdict;
+  }
+
+  /** ICMP belongs to no flow: its pieces are answered, or left to the host, where they meet. */
+  #firstWithoutPorts(context: Context, i: number): Verdict {
+    const { flowKind } = context.frames;
+    const kind = flowKind[i]!;
+    const icmp = (kind & FAMILY6) === 0 ? Protocol.Icmp : Protocol.Icmpv6;
+    const verdict = (kind & 0xff) === icmp ? answerFirstPiece(context, i) : Verdict.NotOurs;
+    this.#remember(context, this.#slot(context, i), context.index, verdict, -1);
+    return verdict;
+  }
+
+  /** The first piece has come, and those that waited for it take part in the next burst. */
+  #remember(context: Context, slot: number, home: number, verdict: Verdict, destination: number): void {
     this.#home[slot] = home;
-    this.#verdict[slot] = followers(verdict);
-    this.#destination[slot] = frames.destination[i]!;
+    this.#verdict[slot] = verdict;
+    this.#destination[slot] = destination;
     this.#expires[slot] = context.now + LIFETIME;
     this.#release(context, slot);
-    return verdict;
   }
 
   /**
@@ -124,7 +141,6 @@ export class FragmentStore {
     return Verdict.Waiting;
   }
 
-  /** The first piece has come: those that waited take part in the next burst. */
   #release(context: Context, slot: number): void {
     this.#sift(slot, (at, length) => {
       if (!context.extras.add(at, length)) lose(context, at);

@@ -7,15 +7,13 @@ import { C_DESTINATION, FAMILY6, ROW_SHIFT } from "../table/connections.ts";
 import { Life } from "../table/destinations.ts";
 import { flowHash, foldAddress, shardOf } from "../table/hash.ts";
 import { Setting } from "../table/settings.ts";
-import * as ethernet from "../wire/ethernet.ts";
-import { ICMP_CODE, ICMP_EMBEDDED, ICMP_HEADER, ICMP_TYPE, IcmpType } from "../wire/icmp.ts";
-import { makeEchoReply } from "../wire/icmp-message.ts";
+import { ICMP_EMBEDDED, ICMP_HEADER, ICMP_TYPE, IcmpType } from "../wire/icmp.ts";
 import { Icmpv6Type } from "../wire/icmpv6.ts";
-import { makeEchoReply6 } from "../wire/icmpv6-message.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import * as ipv6 from "../wire/ipv6.ts";
 import { hasPorts } from "./classify.ts";
 import type { Context } from "./context.ts";
+import { answerEcho } from "./echo.ts";
 import { livesElsewhere } from "./elsewhere.ts";
 import { handOver } from "./extras.ts";
 import { fillFlow } from "./flow.ts";
@@ -32,7 +30,7 @@ export function icmp4(context: Context, i: number): Verdict {
   const end = frames.ip[i]! + frames.bytes[i]!;
   if (at + ICMP_HEADER > end) return Verdict.Malformed;
   const type = ring.view.getUint8(at + ICMP_TYPE);
-  if (type === IcmpType.EchoRequest) return echo(context, i);
+  if (type === IcmpType.EchoRequest) return answerEcho(context, i);
   const relates =
     type === IcmpType.DestinationUnreachable ||
     type === IcmpType.SourceQuench ||
@@ -71,7 +69,7 @@ export function icmp6(context: Context, i: number): Verdict {
   const end = frames.ip[i]! + frames.bytes[i]!;
   if (at + ICMP_HEADER > end) return Verdict.Malformed;
   const type = ring.view.getUint8(at + ICMP_TYPE);
-  if (type === Icmpv6Type.EchoRequest) return echo(context, i);
+  if (type === Icmpv6Type.EchoRequest) return answerEcho(context, i);
   const relates = type >= Icmpv6Type.DestinationUnreachable && type <= Icmpv6Type.ParameterProblem;
   return relates && readEmbedded6(context, i, at + ICMP_EMBEDDED, end)
     ? related(context, i)
@@ -124,50 +122,4 @@ function related(context: Context, i: number): Verdict {
   // A deleted real server still gets it, but the kernel counts for living ones only (ip_vs_in_stats).
   if (region.destinations.life[d] === Life.Live) count(context, d, frames.bytes[i]!);
   return Verdict.Forwarded;
-}
-
-/** Answers an echo request in place, if it asks a VIP that we, and not the host's stack, own. */
-function echo(context: Context, i: number): Verdict {
-  const { frames, ring, settings, directory } = context;
-  const { burst } = frames;
-  const ip = frames.ip[i]!;
-  const four = ipv4.version(ring.view, ip) === 4;
-  const plain = frames.transport[i] === ip + (four ? ipv4.IPV4_HEADER : ipv6.IPV6_HEADER);
-  if (
-    settings[Setting.answer_echo] === 0 ||
-    !plain ||
-    ring.view.getUint8(frames.transport[i]! + ICMP_CODE) !== 0
-  ) {
-    return Verdict.NotOurs;
-  }
-  if (!isOwn(context, ip, four)) return Verdict.NotOurs;
-  const at = burst.at[i]!;
-  const hi = ethernet.macHi(ring.view, at + ethernet.ETH_SOURCE);
-  const lo = ethernet.macLo(ring.view, at + ethernet.ETH_SOURCE);
-  if (four) makeEchoReply(ring.view, ip, context.limiter.identification());
-  else makeEchoReply6(ring.view, ip);
-  ethernet.writeMac(ring.view, at, hi, lo);
-  ethernet.writeMac(ring.view, at + ethernet.ETH_SOURCE, directory.station.macHi, directory.station.macLo);
-  return Verdict.Answered;
-}
-
-function isOwn(context: Context, ip: number, four: boolean): boolean {
-  const { ring, directory } = context;
-  const { ownVips } = directory;
-  for (let v = 0; v < ownVips.length; v += 4) {
-    if (four) {
-      if (
-        ownVips[v + 2] === 0xffff &&
-        ownVips[v + 1] === 0 &&
-        ownVips[v + 3] === ipv4.destination(ring.view, ip)
-      ) {
-        return true;
-      }
-      continue;
-    }
-    let same = true;
-    for (let w = 0; w < 4; w++) same = same && ownVips[v + w] === ipv6.destination(ring.view, ip, w);
-    if (same) return true;
-  }
-  return false;
 }

@@ -48,9 +48,7 @@ function listen(port: number): Promise<void> {
 // Bound to the VIP itself, or the kernel would answer with the real server's own address as source.
 function echo(type: "udp4" | "udp6", address: string): Promise<void> {
   const socket = createSocket(type);
-  socket.on("message", (message, from) =>
-    socket.send(`${name}: ${message.toString("latin1")}`, from.port, from.address),
-  );
+  socket.on("message", (message, from) => socket.send([`${name}: `, message], from.port, from.address));
   return new Promise((resolve) => socket.bind(ECHO_PORT, address, resolve));
 }
 

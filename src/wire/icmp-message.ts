@@ -80,25 +80,46 @@ export function writeIcmpError(
  * checked that it is a whole, unfragmented echo request without IPv4 options.
  */
 export function makeEchoReply(packet: DataView, at: number, identification: number = 0): void {
+  turnRound(packet, at, identification, 0);
+  becomeReply(packet, at + ipv4.IPV4_HEADER);
+}
+
+/**
+ * The same for one piece of an echo request: it keeps its place in the datagram and the datagram's identification, so
+ * that the other pieces, turned one by one, make up the reply. Only the first has the ICMP header, whose checksum runs
+ * over all of them and moves by the type alone (RFC 1624 eqn 3).
+ */
+export function makeEchoReplyPiece(packet: DataView, at: number): void {
+  const first = ipv4.fragmentOffset(packet, at) === 0;
+  const place = ipv4.flagsAndOffset(packet, at) & (ipv4.IPV4_MORE_FRAGMENTS | ipv4.IPV4_OFFSET_MASK);
+  turnRound(packet, at, ipv4.identification(packet, at), place);
+  if (first) becomeReply(packet, at + ipv4.IPV4_HEADER);
+}
+
+/** A new header of the same packet from its destination to its source. */
+function turnRound(packet: DataView, at: number, identification: number, flagsAndOffset: number): void {
   const source = ipv4.source(packet, at);
   const destination = ipv4.destination(packet, at);
   const tos = ipv4.tos(packet, at);
   const total = ipv4.totalLength(packet, at);
-  const icmpAt = at + ipv4.IPV4_HEADER;
+  const { Icmp } = ipv4.Protocol;
   ipv4.writeHeader(
     packet,
     at,
     tos,
     total,
     identification,
-    0,
+    flagsAndOffset,
     TIME_TO_LIVE,
-    ipv4.Protocol.Icmp,
+    Icmp,
     destination,
     source,
   );
-  const before = packet.getUint16(icmpAt + ICMP_TYPE); // type and code are one checksum word
-  packet.setUint8(icmpAt + ICMP_TYPE, IcmpType.EchoReply);
-  const after = packet.getUint16(icmpAt + ICMP_TYPE);
-  packet.setUint16(icmpAt + ICMP_CHECKSUM, update(packet.getUint16(icmpAt + ICMP_CHECKSUM), before, after));
+}
+
+function becomeReply(packet: DataView, at: number): void {
+  const before = packet.getUint16(at + ICMP_TYPE); // type and code are one checksum word
+  packet.setUint8(at + ICMP_TYPE, IcmpType.EchoReply);
+  const after = packet.getUint16(at + ICMP_TYPE);
+  packet.setUint16(at + ICMP_CHECKSUM, update(packet.getUint16(at + ICMP_CHECKSUM), before, after));
 }

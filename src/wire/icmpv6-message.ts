@@ -77,17 +77,35 @@ export function writeIcmpv6Error(
  * checked that it is a whole echo request without extension headers, sent to one single host.
  */
 export function makeEchoReply6(packet: DataView, at: number): void {
+  turnRound(packet, at);
+  becomeReply(packet, at + ipv6.IPV6_HEADER);
+}
+
+/**
+ * The same for one piece of an echo request whose fragment header stands behind the IPv6 header: it keeps its place and
+ * its identification, and the first becomes a reply.
+ */
+export function makeEchoReplyPiece6(packet: DataView, at: number): void {
+  turnRound(packet, at);
+  const fragment = at + ipv6.IPV6_HEADER;
+  const offset = packet.getUint16(fragment + ipv6.FRAGMENT_OFFSET_FLAGS) & ~7;
+  if (offset === 0) becomeReply(packet, fragment + ipv6.IPV6_FRAGMENT_HEADER);
+}
+
+/** Swapping the addresses leaves the pseudo-header's sum as it was. */
+function turnRound(packet: DataView, at: number): void {
   for (let i = 0; i < 16; i += 4) {
     const source = packet.getUint32(at + ipv6.IPV6_SOURCE + i);
     packet.setUint32(at + ipv6.IPV6_SOURCE + i, packet.getUint32(at + ipv6.IPV6_DESTINATION + i));
     packet.setUint32(at + ipv6.IPV6_DESTINATION + i, source);
   }
   ipv6.writeHopLimit(packet, at, HOP_LIMIT);
-  // Swapping the addresses leaves the pseudo-header's sum as it was; only the type changes.
-  const icmpAt = at + ipv6.IPV6_HEADER;
-  const before = packet.getUint16(icmpAt + ICMPV6_TYPE);
-  packet.setUint8(icmpAt + ICMPV6_TYPE, Icmpv6Type.EchoReply);
-  const after = packet.getUint16(icmpAt + ICMPV6_TYPE);
-  const field = packet.getUint16(icmpAt + ICMPV6_CHECKSUM);
-  packet.setUint16(icmpAt + ICMPV6_CHECKSUM, update(field, before, after));
+}
+
+function becomeReply(packet: DataView, at: number): void {
+  const before = packet.getUint16(at + ICMPV6_TYPE);
+  packet.setUint8(at + ICMPV6_TYPE, Icmpv6Type.EchoReply);
+  const after = packet.getUint16(at + ICMPV6_TYPE);
+  const field = packet.getUint16(at + ICMPV6_CHECKSUM);
+  packet.setUint16(at + ICMPV6_CHECKSUM, update(field, before, after));
 }

@@ -31,7 +31,7 @@ export interface XdpMaps {
 export const Take = {
   /** Whole frames to the service, fragments and ICMP errors to its address. */
   Frames: 1,
-  /** Also ICMP echo requests: the director answers for the address. */
+  /** Also ICMP echo requests, whole or in fragments: the director answers for the address. */
   Echo: 2,
 } as const;
 
@@ -161,7 +161,11 @@ function find(code: BpfAssembler, maps: XdpMaps): void {
   code.jumpIf(If.not, R.r0, 0, "take").storeConstant(2, R.r10, KEY_PORT, 0);
   lookUp(code, maps.services, KEY);
   code.jumpIf(If.not, R.r0, 0, "take").goTo("networks");
-  code.label("address").constant(Do.move, R.r9, Take.Frames).label("find address");
+  // What shows no ports may be a piece of an echo request too.
+  code
+    .label("address")
+    .constant(Do.move, R.r9, Take.Frames | Take.Echo)
+    .label("find address");
   lookUp(code, maps.services, KEY);
   code.jumpIf(If.equal, R.r0, 0, "networks");
   takeIf(code);

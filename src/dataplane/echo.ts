@@ -1,0 +1,91 @@
+/**
+ * Echo requests to a VIP that we, and not the host's stack, own are answered in place. One that comes in pieces is
+ * answered piece by piece: each goes back as it came, and the first as a reply. The client puts the pieces together,
+ * which the kernel does before it answers; a piece that is missing leaves the client without an answer in either case.
+ */
+import { Setting } from "../table/settings.ts";
+import * as ethernet from "../wire/ethernet.ts";
+import { ICMP_CODE, ICMP_HEADER, ICMP_TYPE, IcmpType } from "../wire/icmp.ts";
+import { makeEchoReply, makeEchoReplyPiece } from "../wire/icmp-message.ts";
+import { Icmpv6Type } from "../wire/icmpv6.ts";
+import { makeEchoReply6, makeEchoReplyPiece6 } from "../wire/icmpv6-message.ts";
+import * as ipv4 from "../wire/ipv4.ts";
+import * as ipv6 from "../wire/ipv6.ts";
+import type { Context } from "./context.ts";
+import { Verdict } from "./verdict.ts";
+
+/** A whole echo request. */
+export function answerEcho(context: Context, i: number): Verdict {
+  const { frames, ring } = context;
+  const ip = frames.ip[i]!;
+  const four = isFour(context, i);
+  if (frames.transport[i] !== ip + (four ? ipv4.IPV4_HEADER : ipv6.IPV6_HEADER)) return Verdict.NotOurs;
+  if (ring.view.getUint8(frames.transport[i]! + ICMP_CODE) !== 0 || !mayAnswer(context, ip, four)) {
+    return Verdict.NotOurs;
+  }
+  if (four) makeEchoReply(ring.view, ip, context.limiter.identification());
+  else makeEchoReply6(ring.view, ip);
+  return sendBack(context, i);
+}
+
+/** The first piece of an ICMP message: if it is an echo request to us, its other pieces may be answered too. */
+export function answerFirstPiece(context: Context, i: number): Verdict {
+  const { frames, ring } = context;
+  const at = frames.transport[i]!;
+  if (at + ICMP_HEADER > frames.ip[i]! + frames.bytes[i]!) return Verdict.Malformed;
+  const request = isFour(context, i) ? IcmpType.EchoRequest : Icmpv6Type.EchoRequest;
+  if (ring.view.getUint8(at + ICMP_TYPE) !== request || ring.view.getUint8(at + ICMP_CODE) !== 0) {
+    return Verdict.NotOurs;
+  }
+  return answerPiece(context, i);
+}
+
+/** Any piece of an echo request. */
+export function answerPiece(context: Context, i: number): Verdict {
+  const { frames, ring } = context;
+  const ip = frames.ip[i]!;
+  const four = isFour(context, i);
+  const header = four ? ipv4.IPV4_HEADER : ipv6.IPV6_HEADER + ipv6.IPV6_FRAGMENT_HEADER;
+  if (frames.transport[i] !== ip + header || !mayAnswer(context, ip, four)) return Verdict.NotOurs;
+  if (four) makeEchoReplyPiece(ring.view, ip);
+  else makeEchoReplyPiece6(ring.view, ip);
+  return sendBack(context, i);
+}
+
+function isFour({ frames, ring }: Context, i: number): boolean {
+  return ipv4.version(ring.view, frames.ip[i]!) === 4;
+}
+
+function mayAnswer(context: Context, ip: number, four: boolean): boolean {
+  if (context.settings[Setting.answer_echo] === 0) return false;
+  return four ? isOwn4(context, ip) : isOwn6(context, ip);
+}
+
+function isOwn4({ ring, directory }: Context, ip: number): boolean {
+  const { ownVips } = directory;
+  const address = ipv4.destination(ring.view, ip);
+  for (let v = 0; v < ownVips.length; v += 4) {
+    if (ownVips[v + 3] === address && ownVips[v + 2] === 0xffff && ownVips[v + 1] === 0) return true;
+  }
+  return false;
+}
+
+function isOwn6({ ring, directory }: Context, ip: number): boolean {
+  const { ownVips } = directory;
+  for (let v = 0; v < ownVips.length; v += 4) {
+    let same = true;
+    for (let w = 0; w < 4; w++) same = same && ownVips[v + w] === ipv6.destination(ring.view, ip, w);
+    if (same) return true;
+  }
+  return false;
+}
+
+/** To the MAC that the frame came from. */
+function sendBack({ frames, ring, directory }: Context, i: number): Verdict {
+  const at = frames.burst.at[i]!;
+  const hi = ethernet.macHi(ring.view, at + ethernet.ETH_SOURCE);
+  const lo = ethernet.macLo(ring.view, at + ethernet.ETH_SOURCE);
+  ethernet.writeMac(ring.view, at, hi, lo);
+  ethernet.writeMac(ring.view, at + ethernet.ETH_SOURCE, directory.station.macHi, directory.station.macLo);
+  return Verdict.Answered;
+}
