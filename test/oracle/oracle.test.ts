@@ -15,7 +15,12 @@ const ONE_SHARD_ONLY = /^(?:fuzz|sched)\/lblcr?[_-]|^semantics\/drop_modes/;
  * What no replay can decide: twos draws lots (its distribution has a test of its own), and captures taken where no
  * director forwards.
  */
-const NOT_COVERED = ["misc/twos_run1.json.gz", "misc/twos_run2.json.gz", "pcap/dr_client.pcap", "pcap/dr_rs1.pcap"];
+const NOT_COVERED = [
+  "misc/twos_run1.json.gz",
+  "misc/twos_run2.json.gz",
+  "pcap/dr_client.pcap",
+  "pcap/dr_rs1.pcap",
+];
 
 const recordings = filesOf(RECORDINGS)
   .filter(isRecording)
@@ -34,7 +39,8 @@ describe("the recorded kernel", () => {
   }
 
   it("is covered whole, but for what draws lots and what was captured elsewhere", async () => {
-    for (const name of NOT_COVERED) expect((await replayFile(`${RECORDINGS}${name}`, 1)).notCovered).toBeTruthy();
+    for (const name of NOT_COVERED)
+      expect((await replayFile(`${RECORDINGS}${name}`, 1)).notCovered).toBeTruthy();
   });
 });
 

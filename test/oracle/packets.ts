@@ -23,7 +23,7 @@ function addressOf(text: string): number | Words {
 
 export function frameOf(step: Packet): Uint8Array {
   const letters = step.flags ?? "";
-  const flags = [...letters].reduce((bits, letter) => bits | FLAG_BITS[letter]!, 0);
+  const flags = [...letters].reduce((bits, letter) => bits | (FLAG_BITS[letter] ?? 0), 0);
   const payload = new Uint8Array(step.payload_len ?? (step.proto === "udp" ? 1 : 0)).fill("x".charCodeAt(0));
   const common = {
     source: addressOf(step.src),

@@ -2,10 +2,11 @@
  * Real requests through the kernel's director: each frame that came in, and the same as it went out again. The
  * services were built as everywhere in the recordings: rr, and rs1 added first.
  */
-import { formatIpv4 } from "../../src/wire/address.ts";
+import { formatAddress, formatIpv4, type Words } from "../../src/wire/address.ts";
 import { readCapture } from "../../src/wire/capture-reader.ts";
 import * as ethernet from "../../src/wire/ethernet.ts";
 import * as ipv4 from "../../src/wire/ipv4.ts";
+import * as ipv6 from "../../src/wire/ipv6.ts";
 import { run } from "../cli/world.ts";
 import { compareForwarded, describe } from "./frames.ts";
 import { hexBytes, hexText } from "./packets.ts";
@@ -46,16 +47,27 @@ export function pairsOfCapture(bytes: Uint8Array): Recording {
   return { format: "pairs", frames: pairs };
 }
 
+/** The service that a frame asks for, and how its real servers are written. */
+function placesOf(view: DataView): { service: string; server: (n: number) => string } {
+  const ip = ethernet.ETH_HEADER;
+  if (ipv4.version(view, ip) === 6) {
+    const vip: Words = [0, 1, 2, 3].map((word) => ipv6.destination(view, ip, word)) as unknown as Words;
+    const port = view.getUint16(ip + ipv6.IPV6_HEADER + 2);
+    return { service: `[${formatAddress(vip)}]:${port}`, server: (n) => `[2001:db8::${10 + n}]:${port}` };
+  }
+  const port = view.getUint16(ip + ipv4.headerLength(view, ip) + 2);
+  const service = `${formatIpv4(ipv4.destination(view, ip))}:${port}`;
+  return { service, server: (n) => `10.0.0.${10 + n}` };
+}
+
 export async function replayPairs(recording: Pairs, shards = 1): Promise<Result> {
   const result: Result = { decisions: 0, mismatches: [], skipped: 0, notCovered: undefined };
   const world = new World(KERNEL, shards);
-  const first = viewOf(hexBytes(recording.frames[0]!.in));
-  const vip = formatIpv4(ipv4.destination(first, ethernet.ETH_HEADER));
-  const port = first.getUint16(ethernet.ETH_HEADER + ipv4.headerLength(first, ethernet.ETH_HEADER) + 2);
-  await run(world.commands, ["-A", "-t", `${vip}:${port}`, "-s", "rr"]);
+  const { service, server } = placesOf(viewOf(hexBytes(recording.frames[0]!.in)));
+  await run(world.commands, ["-A", "-t", service, "-s", "rr"]);
   const servers = recording.frames.map((pair) => Number(describe(hexBytes(pair.out)).slice(2)));
   for (let n = 1; n <= Math.max(...servers); n++) {
-    await run(world.commands, ["-a", "-t", `${vip}:${port}`, "-r", `10.0.0.${10 + n}`, "-g"]);
+    await run(world.commands, ["-a", "-t", service, "-r", server(n), "-g"]);
   }
   for (const [i, pair] of recording.frames.entries()) {
     const { sent } = world.inject(hexBytes(pair.in));

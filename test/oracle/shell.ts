@@ -35,18 +35,47 @@ function rangeOf(text: string): readonly [number, number] {
   return [Number(first), Number(last ?? first)];
 }
 
-/** Does what the command does to us. False when it is not understood. */
-export function runShell(world: World, cmd: string): boolean {
-  const iptables = /\bip(6?)tables\S* (.*-j MARK .*)$/.exec(cmd);
-  if (iptables !== null) {
-    const rules = rulesOf(iptables[2]!.split(/\s+/), iptables[1] === "6" ? "::/0" : "0.0.0.0/0");
-    if (rules !== undefined) setMarks(world.region, [...listMarks(world.region), ...rules]);
-    return rules !== undefined;
+/** `iptables -j MARK`: the rule comes to the others, or (-D) leaves them; `-F` takes all of the family. */
+function runIptables(world: World, six: boolean, said: string): boolean {
+  const anywhere = six ? "::/0" : "0.0.0.0/0";
+  const before = listMarks(world.region);
+  const words = said.split(/\s+/);
+  if (words.includes("-F")) {
+    setMarks(
+      world.region,
+      before.filter((rule) => rule.destination.includes(":") !== six),
+    );
+    return true;
   }
-  const address = /^ip (?:-6 )?addr add ([^/\s]+)\/\d+ dev lo$/.exec(cmd)?.[1];
-  if (address !== undefined) world.addAddress(address);
+  if (!words.includes("MARK")) return false;
+  const deleted = words.indexOf("-D");
+  if (deleted >= 0) words[deleted] = "-A";
+  const rules = rulesOf(words, anywhere);
+  if (rules === undefined) return false;
+  setMarks(world.region, deleted < 0 ? [...before, ...rules] : rules);
+  if (deleted < 0) return true;
+  // Read back, they are written as those that stood there.
+  const named = new Set(listMarks(world.region).map((rule) => JSON.stringify(rule)));
+  setMarks(
+    world.region,
+    before.filter((rule) => !named.has(JSON.stringify(rule))),
+  );
+  return true;
+}
+
+/** Does what the command does to us. False when it is nothing to us, or not understood. */
+export function runShell(world: World, cmd: string): boolean {
+  const iptables = /\bip(6?)tables\S* (.*)$/.exec(cmd);
+  if (iptables !== null) return runIptables(world, iptables[1] === "6", iptables[2]!);
+  const [, change, address] =
+    /^ip (?:-6 )?addr(?:ess)? (add|del) ([^/\s]+)(?:\/\d+)? dev \S+/.exec(cmd) ?? [];
+  if (address !== undefined && change === "add") world.addAddress(address);
+  if (address !== undefined && change === "del") world.removeAddress(address);
+  const neighbour = /^ip (?:-6 )?neigh\w* (?:replace|change|add) (\S+) .*\blladdr (\S+)/.exec(cmd);
+  if (neighbour !== null) world.setNeighbour(neighbour[1]!, neighbour[2]!);
   // The narrower link of one real server: we know one MTU only, that of the link.
-  const mtu = /^ip (?:route|link) .*\bmtu (\d+)$/.exec(cmd)?.[1];
+  const mtu = /^ip (?:-6 )?(?:route|link) .*\bmtu (\d+)$/.exec(cmd)?.[1];
   if (mtu !== undefined) world.region.settings[Setting.mtu] = Number(mtu);
-  return address !== undefined || mtu !== undefined || cmd.startsWith("cat ");
+  const known = address !== undefined || neighbour !== null || mtu !== undefined;
+  return known || cmd.startsWith("cat ");
 }

@@ -75,12 +75,35 @@ export class World {
 
   /** `ip addr add`. */
   addAddress(text: string): void {
-    this.#added.push(parseAddress(text)!);
+    const address = parseAddress(text);
+    if (address !== undefined) this.#added.push(address);
+  }
+
+  /** `ip addr del`. */
+  removeAddress(text: string): void {
+    const address = parseAddress(text);
+    const at = this.#added.findIndex((one) => address !== undefined && same(one, address));
+    if (at >= 0) this.#added.splice(at, 1);
+  }
+
+  /** `ip neigh replace`: the real server has another MAC. */
+  setNeighbour(text: string, mac: string): void {
+    const { neighbours, header } = this.region;
+    const address = parseAddress(text);
+    const link = parseMac(mac);
+    if (address === undefined || link === undefined) return;
+    for (let row = 0; row < neighbours.capacity; row++) {
+      if (!address.every((word, w) => neighbours.address[row * 4 + w] === word)) continue;
+      neighbours.macHi[row] = link.hi;
+      neighbours.macLo[row] = link.lo;
+    }
+    header[Header.NeighbourGeneration]! += 2;
   }
 
   /** Is it an address of the machine? The kernel balances no others (it looks in LOCAL_IN). */
   hasAddress(text: string): boolean {
-    const address = parseAddress(text)!;
+    const address = parseAddress(text);
+    if (address === undefined) return false;
     return (
       isLocal(address) || contains(LOCAL_NETWORK, address) || this.#added.some((one) => same(one, address))
     );
@@ -137,6 +160,13 @@ function isLocal(address: Words): boolean {
   return [DIP, DIP6, ...VIPS].some((text) => same(parseAddress(text)!, address));
 }
 
+/** Is it from before 6.1.183, where overhead and threshold edits changed (IPVS-FACTS 8, 9)? */
+function isOlder(kernel: string): boolean {
+  const [major = 0, minor = 0, patch = 0] = kernel.split(/[.-]/).map(Number);
+  if (major !== 6 || minor !== 1) return major < 6 || (major === 6 && minor < 1);
+  return patch < 183;
+}
+
 function setUp(region: Region, kernel: string): void {
   const { settings, place, header } = region;
   beginChange(header, Header.Generation);
@@ -146,7 +176,7 @@ function setUp(region: Region, kernel: string): void {
   settings[Setting.ttl] = 1;
   settings[Setting.icmp_msgs_per_sec] = 0;
   settings[Setting.icmp_ratelimit] = 0;
-  if (kernel === "6.1.176") {
+  if (isOlder(kernel)) {
     settings[Setting.overhead_257] = 0;
     settings[Setting.overload_on_edit] = 0;
   }
