@@ -38,18 +38,22 @@ function leastOf(service: ServiceView, { sets, servers }: Sets, set: number): nu
   return least;
 }
 
-/** The number of the set's most loaded server with a weight, overloaded or not; NONE when there is none. */
+/**
+ * The number of the set's most loaded server with a weight, overloaded, deleted or not (ip_vs_dest_set_max): a deleted
+ * one keeps its weight and its connections. NONE when there is none.
+ */
 function mostOf(service: ServiceView, { sets, servers }: Sets, set: number): number {
   let most = NONE;
   let mostLoad = 0;
   let mostWeight = 0;
   for (let node = set; node !== 0; node = sets.after(node)) {
-    const d = servers.row[sets.server(node)]!;
-    if (d === NONE || service.weight(d) <= 0) continue;
-    const weight = service.weight(d);
-    const itsLoad = load(service, d);
+    const server = sets.server(node);
+    const weight = servers.weight(server);
+    if (weight <= 0) continue;
+    const d = servers.counts(service, server);
+    const itsLoad = d === NONE ? 0 : load(service, d);
     if (most === NONE || mostLoad * weight < itsLoad * mostWeight) {
-      most = sets.server(node);
+      most = server;
       mostLoad = itsLoad;
       mostWeight = weight;
     }

@@ -165,6 +165,76 @@ describe("lblcr", () => {
   });
 });
 
+describe("a deleted server in a set of lblcr", () => {
+  /** Servers 1 and 2 in the set of address 1, one `deleted`; which are left in it a day later. */
+  function leftOf(
+    counts: Record<1 | 2, number>,
+    deleted: 1 | 2,
+    meanwhile?: (bench: Bench) => void,
+  ): number[] {
+    const bench = new Bench("lblcr");
+    const rows = { 1: bench.add(v4(0x0a00000b), 10), 2: bench.add(v4(0x0a00000c), 10) };
+    for (let i = 0; i < 2; i++) bench.count(to(bench, 1), 11, 0);
+    for (const n of [1, 2] as const) bench.count(rows[n], counts[n] - 11, 0);
+    bench.remove(rows[deleted]);
+    meanwhile?.(bench);
+    to(bench, 1, DAY / 2);
+    to(bench, 1, DAY + MINUTE);
+    const plan = bench.views[0]!.plan as {
+      cache: AddressCache;
+      sets: ServerSets;
+      servers: { row: number[] };
+    };
+    const left: number[] = [];
+    const entry = plan.cache.find(Int32Array.from(v4(0xc6336401)), 0, DAY + MINUTE);
+    for (let node = plan.cache.value(entry); node !== 0; node = plan.sets.after(node)) {
+      left.push(plan.sets.server(node) + 1);
+    }
+    return left;
+  }
+
+  // KnownServers counts from the list's head at the first look: here 1 came alone, then 2.
+  it("is the one that goes when it still has the most connections", () => {
+    expect(leftOf({ 1: 3, 2: 5 }, 2)).toEqual([1]);
+    expect(leftOf({ 1: 5, 2: 3 }, 1)).toEqual([2]);
+  });
+
+  it("stays when another has more, or as many and joined before it", () => {
+    expect(leftOf({ 1: 5, 2: 3 }, 2)).toEqual([2]);
+    expect(leftOf({ 1: 3, 2: 3 }, 2)).toEqual([2]);
+    expect(leftOf({ 1: 3, 2: 3 }, 1)).toEqual([2]);
+  });
+
+  it("has no connections once its row was freed, or is another server's or another service's", () => {
+    const row = 1;
+    const freed = (bench: Bench): void => void (bench.region.destinations.life[row] = Life.Free);
+    expect(leftOf({ 1: 3, 2: 5 }, 2, freed)).toEqual([2]);
+    const strangers = (bench: Bench): void => {
+      freed(bench);
+      expect(bench.add(v4(0x0a000063), 1)).toBe(row);
+      bench.count(row, 100, 0);
+      bench.remove(row);
+    };
+    expect(leftOf({ 1: 3, 2: 5 }, 2, strangers)).toEqual([2]);
+    const another = (bench: Bench): void => void (bench.region.destinations.service[row] = NONE);
+    expect(leftOf({ 1: 3, 2: 5 }, 2, another)).toEqual([2]);
+  });
+
+  it("that was quiesced before never goes", () => {
+    const bench = new Bench("lblcr");
+    const [rs1, rs2] = [1, 2].map((n) => bench.add(v4(0x0a00000a + n), 10)) as [number, number];
+    for (let i = 0; i < 2; i++) bench.count(to(bench, 1), 11, 0);
+    bench.edit(rs2, 0);
+    bench.remove(rs2);
+    bench.count(rs1, -8, 0);
+    to(bench, 1, DAY / 2);
+    to(bench, 1, DAY + MINUTE);
+    // rs1 was the only one with a weight, so it went; rs2 is back with its connections and in the set alone.
+    bench.add(v4(0x0a00000c), 20);
+    expect(to(bench, 1, DAY + 2 * MINUTE)).toBe(rs2);
+  });
+});
+
 describe("a set of three in lblcr", () => {
   it("shrinks once a day", () => {
     const bench = new Bench("lblcr");
