@@ -1,0 +1,94 @@
+/**
+ * node mutate.mjs [--sample N] [--seed N] [--minutes N] [--again] FILE…
+ *
+ * Changes FILE (src/schedulers/rr.ts …) in one place after the other and looks whether a test notices. --sample: that
+ * many mutants of each file, drawn by --seed. --again: only those that survived last time.
+ */
+import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
+import { fileURLToPath } from "node:url";
+import { parseArgs } from "node:util";
+import { Hunt } from "./hunt.mjs";
+import { BUILD, mirror, ROOT } from "./mirror.mjs";
+
+const REPORTS = fileURLToPath(new URL("reports/", import.meta.url));
+
+const { values, positionals: sources } = parseArgs({
+  allowPositionals: true,
+  options: {
+    sample: { type: "string" },
+    seed: { type: "string", default: "1" },
+    minutes: { type: "string", default: "14" },
+    again: { type: "boolean", default: false },
+  },
+});
+
+/** N of the list, drawn with a small generator (mulberry32) so that a run can be repeated. */
+function draw(list, n, seed) {
+  let state = seed | 0;
+  const random = () => {
+    state = (state + 0x6d2b79f5) | 0;
+    let t = Math.imul(state ^ (state >>> 15), 1 | state);
+    t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
+    return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
+  };
+  const left = [...list];
+  while (left.length > n) left.splice(Math.floor(random() * left.length), 1);
+  return left;
+}
+
+const reportOf = (file) => join(REPORTS, `${file.replaceAll("/", ".")}.json`);
+
+/** What a mutant is called from run to run, as long as its line stays as it is. */
+function keyOf({ location, mutatorName, replacement, file }) {
+  const { start, end } = location;
+  const lines = readFileSync(join(ROOT, file), "utf8").split("\n");
+  const text =
+    start.line === end.line
+      ? lines[start.line].slice(start.column, end.column)
+      : `${lines[start.line].slice(start.column)} …`;
+  return { line: start.line + 1, column: start.column + 1, mutatorName, text, replacement };
+}
+
+function chosen(all, file) {
+  const mutants = all.filter((mutant) => mutant.file === file);
+  if (values.again && existsSync(reportOf(file))) {
+    const { survivors } = JSON.parse(readFileSync(reportOf(file), "utf8"));
+    const name = ({ text, replacement, mutatorName }) => `${mutatorName} ${text} ${replacement}`;
+    const wanted = new Set(survivors.map(name));
+    return mutants.filter((mutant) => wanted.has(name(keyOf(mutant))));
+  }
+  return values.sample ? draw(mutants, Number(values.sample), Number(values.seed)) : mutants;
+}
+
+const end = Date.now() + Number(values.minutes) * 60_000;
+mkdirSync(REPORTS, { recursive: true });
+const all = await mirror(sources);
+const hunt = new Hunt();
+await hunt.begin([...new Set(sources.map((file) => file.split("/")[1]))]);
+for (const file of sources) {
+  const mutants = chosen(all, file);
+  const survivors = [];
+  let killed = 0;
+  let looked = 0;
+  for (const mutant of mutants) {
+    if (Date.now() > end) break;
+    looked++;
+    const result = await hunt.one(mutant, all);
+    if (result.killed) killed++;
+    else survivors.push({ ...keyOf(mutant), uncovered: result.uncovered });
+  }
+  await hunt.stillGreen();
+  const total = all.filter((mutant) => mutant.file === file).length;
+  writeFileSync(reportOf(file), `${JSON.stringify({ file, total, looked, killed, survivors }, null, 1)}\n`);
+  const late = looked < mutants.length ? `, out of time with ${mutants.length - looked} left` : "";
+  console.log(`${file}: ${total} mutants, ${looked} tried, ${killed} killed${late}`);
+  for (const s of survivors) {
+    const how = s.uncovered ? "no test comes here" : "survived";
+    console.log(
+      `  ${file}:${s.line}:${s.column} ${s.mutatorName} ${how}\n    - ${s.text}\n    + ${s.replacement}`,
+    );
+  }
+}
+hunt.end();
+rmSync(BUILD, { recursive: true });
