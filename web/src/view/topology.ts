@@ -98,8 +98,10 @@ export class Topology {
       s("path", {
         class: answer ? "line line-answer" : "line line-request",
         d: pathText(line(from, to, answer)),
+        "marker-end": "url(#line-head)",
       });
     this.#lines.replaceChildren(
+      lineHead(),
       draw("client", "router", false),
       draw("router", "director", false),
       ...servers.map((server) => draw("director", server, false)),
@@ -178,6 +180,24 @@ export class Topology {
       node.group.classList.toggle("faulty", faults.length > 0);
     }
   }
+}
+
+/** Which way a line goes, for those who see the picture stand still. */
+function lineHead(): SVGMarkerElement {
+  return s(
+    "marker",
+    {
+      id: "line-head",
+      viewBox: "0 0 8 8",
+      refX: 7.5,
+      refY: 4,
+      markerWidth: 8,
+      markerHeight: 8,
+      markerUnits: "userSpaceOnUse",
+      orient: "auto",
+    },
+    s("path", { class: "line-head", d: "M1 0.8L7.5 4L1 7.2z" }),
+  );
 }
 
 export function serversOf(picture: Picture): readonly ServerRow[] {
