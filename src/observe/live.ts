@@ -12,7 +12,7 @@
 import { listConnections } from "../control/connection-listing.ts";
 import type { DirectorCounters } from "../control/counters.ts";
 import type { DirectorListener } from "../control/events.ts";
-import type { ServiceListing } from "../control/model.ts";
+import type { ConnectionListing, ServiceListing } from "../control/model.ts";
 import type { NeighbourListing } from "../control/neighbours.ts";
 import type { TapSubscriber } from "../control/taps.ts";
 import { ShardCount } from "../table/counters.ts";
@@ -56,7 +56,9 @@ const FRAMES_MS = 100;
 const BATCH = 6;
 const SNAP = 256;
 const SERVICES = 64;
+/** Those that are told of connections, chosen from so many. */
 const CONNECTIONS = 60;
+const CONNECTIONS_SEEN = 1000;
 const NEIGHBOURS = 64;
 /** A reader for whom so many bytes wait gets no more until it has caught up. */
 const PENDING = 256 * 1024;
@@ -149,7 +151,7 @@ export class Live {
       time: now(),
       services: first(source.services(), SERVICES),
       neighbours: source.neighbours().slice(0, NEIGHBOURS),
-      connections: first(listConnections(source.region, now()), CONNECTIONS),
+      connections: liveliest(first(listConnections(source.region, now()), CONNECTIONS_SEEN)),
       connectionCount: shards.reduce((sum, shard) => sum + shard.connections.live, 0),
       received,
       verdicts: { ...verdicts },
@@ -246,6 +248,11 @@ function first<T>(items: Iterable<T>, most: number): T[] {
     taken.push(item);
   }
   return taken;
+}
+
+/** Those that will last longest: established ones and the latest come first, those that have ended last. */
+function liveliest(connections: ConnectionListing[]): ConnectionListing[] {
+  return connections.sort((a, b) => b.expiresSeconds - a.expiresSeconds).slice(0, CONNECTIONS);
 }
 
 /** JSON has no line breaks of its own, so one data line holds it. */

@@ -159,10 +159,9 @@ class Page implements Names {
   }
 
   #count({ frames, told }: Picture): string {
-    if (this.#isLive) return t("status.live", { total: n(frames), told: n(told) });
-    return frames === told
-      ? t("status.all", { total: n(frames) })
-      : t("status.sampled", { total: n(frames), told: n(told) });
+    const values = { total: n(frames), told: n(told) };
+    if (this.#isLive) return t(told < frames ? "status.live.sampled" : "status.live", values);
+    return t(told < frames ? "status.sampled" : "status.all", values);
   }
 
   #hear(frame: Frame): void {

@@ -14,6 +14,7 @@ import {
   TCP_WINDOW,
 } from "../tcp.ts";
 import { copyOf, fieldsOf, type HeaderDescription, hex, hexBytes, put } from "./field.ts";
+import { optionsText } from "./tcp-options.ts";
 
 export interface TcpHeader {
   readonly sourcePort: number;
@@ -103,7 +104,8 @@ export function describe(frame: DataView, at: number, end: number): HeaderDescri
   ];
   if (length > TCP_HEADER) {
     const options = hexBytes(frame, at + TCP_HEADER, length - TCP_HEADER);
-    fields.push(field("options", "options", TCP_HEADER, length - TCP_HEADER, options));
+    const words = optionsText(header.options);
+    fields.push(field("options", "options", TCP_HEADER, length - TCP_HEADER, options, words));
   }
   const summary = `TCP ${header.sourcePort} → ${header.destinationPort}, ${flags}, sequence ${header.sequence}`;
   return { name: "TCP", at, length, summary, fields };

@@ -136,6 +136,8 @@ export class LiveSource implements Source {
 
   #keep(frames: readonly Frame[]): void {
     this.#queue.push(...frames);
+    // Requests and answers come from two places, each a little late in its own way.
+    this.#queue.sort((a, b) => a.time - b.time);
     // While paused the oldest stay, so that one can step on from where it stood still.
     if (this.#queue.length > KEPT) this.#queue.length = KEPT;
   }

@@ -51,7 +51,9 @@ export const en = {
   "source.file": "A capture of yours …",
   "source.file.label": "Capture file, pcap or pcapng; or drop one anywhere on this page",
 
-  "status.live": "{total} frames received while this page looked on, {told} of them told of here.",
+  "status.live": "{total} frames received while this page looked on, each of them told of here.",
+  "status.live.sampled":
+    "{total} frames received while this page looked on; sampled: {told} of them are shown, more could not be told apart.",
   "status.live.note": "Answers are not seen: they go past the director.",
   "status.sampled": "{total} frames, {told} of them shown: more could not be told apart.",
   "status.all": "{total} frames, each of them shown.",
@@ -156,6 +158,8 @@ export const en = {
     "Not asked: a known connection stays with its real server, whatever the weights are now.",
   "why.neighbour.usable": "{address} is at {mac} ({state}): that goes into bytes 0 to 5.",
   "why.neighbour.unusable": "{address} is {state}: no frame can be sent there now.",
+  "why.members.later":
+    "Seen from outside, a moment after the choice: the counts may already hold what came next.",
   "why.members": "What the scheduler saw",
   "why.member.server": "real server",
   "why.member.weight": "weight",

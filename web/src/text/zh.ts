@@ -52,7 +52,8 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   "source.file": "打开抓包文件……",
   "source.file.label": "抓包文件（pcap 或 pcapng）；也可以把它拖到页面上",
 
-  "status.live": "本页观看期间共收到 {total} 帧，这里讲述了其中 {told} 帧。",
+  "status.live": "本页观看期间共收到 {total} 帧，全部显示。",
+  "status.live.sampled": "本页观看期间共收到 {total} 帧；抽样显示其中 {told} 帧，再多就分辨不清了。",
   "status.live.note": "看不到应答：它们不经过调度器。",
   "status.sampled": "共 {total} 帧，显示其中 {told} 帧：再多就看不清了。",
   "status.all": "共 {total} 帧，全部显示。",
@@ -153,6 +154,7 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   "why.scheduler.unasked": "没有询问：已有的连接留在原来的真实服务器上，不管现在的权重是多少。",
   "why.neighbour.usable": "{address} 在 {mac}（{state}）：写入第 0 到 5 字节。",
   "why.neighbour.unusable": "{address}：{state}，现在无法向它发帧。",
+  "why.members.later": "这是从外面看到的，比选择的那一刻略晚：计数里可能已经包含了随后发生的事。",
   "why.members": "调度算法看到的情形",
   "why.member.server": "真实服务器",
   "why.member.weight": "权重",

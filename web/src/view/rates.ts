@@ -27,6 +27,8 @@ export class Rates {
   /** By server: its counter at each sample. */
   #counts: { connections: number[]; frames: number[] }[] = [];
   #sampledAt = Number.NEGATIVE_INFINITY;
+  /** The first sample's time: the chart counts from there. */
+  #begin = Number.NaN;
   #paintedAt = 0;
 
   constructor(panel: HTMLElement) {
@@ -46,16 +48,18 @@ export class Rates {
     this.#times = [];
     this.#counts = [];
     this.#sampledAt = Number.NEGATIVE_INFINITY;
+    this.#begin = Number.NaN;
     this.#drawn = "";
   }
 
   show(picture: Picture): void {
     const servers = serversOf(picture);
     const key = servers.map(({ address }) => address).join(" ");
-    if (this.#times.length > 0 && picture.time < this.#times.at(-1)! * 1000) this.clear();
+    if (picture.time < this.#sampledAt) this.clear();
     if (key !== this.#drawn || this.#counts.length !== servers.length) {
       if (this.#counts.length !== servers.length) {
         this.#times = [];
+        this.#begin = Number.NaN;
         this.#counts = servers.map(() => ({ connections: [], frames: [] }));
       }
       this.#drawn = key;
@@ -69,7 +73,8 @@ export class Rates {
   #sample(time: number): void {
     if (time - this.#sampledAt < SAMPLE_MS) return;
     this.#sampledAt = time;
-    this.#times.push(time / 1000);
+    if (Number.isNaN(this.#begin)) this.#begin = time;
+    this.#times.push((time - this.#begin) / 1000);
     this.#servers.forEach(({ connections, packets }, i) => {
       this.#counts[i]!.connections.push(connections);
       this.#counts[i]!.frames.push(packets);

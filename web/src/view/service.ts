@@ -120,7 +120,11 @@ export class ServicePanel {
       this.#chosen = select.value;
       this.show(picture);
     });
-    return h("label", { class: "labelled" }, h("span", {}, t("service.choose")), select);
+    return h(
+      "p",
+      { class: "choice" },
+      h("label", { class: "labelled" }, h("span", {}, t("service.choose")), select),
+    );
   }
 
   #table(rows: readonly HTMLElement[], weights: boolean): HTMLElement {

@@ -93,8 +93,10 @@ function schedulerStep({ scheduling }: Told, names: Names): HTMLElement {
         ? t("why.scheduler.nobody", { scheduler })
         : t("why.scheduler.chose", { scheduler, server: names.nameOf(chose.address) });
   // A director that was only looked at does not tell what its scheduler remembered.
-  const how = memory.before.length === 0 ? tOr(`about.${scheduler}`, "") : howText(scheduling, names);
-  return step("why.scheduler", `${text} ${how}`, membersTable(scheduling, names));
+  const lookedAt = memory.before.length === 0;
+  const how = lookedAt ? tOr(`about.${scheduler}`, "") : howText(scheduling, names);
+  const later = lookedAt ? [h("p", { class: "note" }, t("why.members.later"))] : [];
+  return step("why.scheduler", `${text} ${how}`, membersTable(scheduling, names), ...later);
 }
 
 /** How it came to that, with the numbers that it read. */
