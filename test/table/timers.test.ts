@@ -27,7 +27,7 @@ const BEGIN = 123_456;
 const LONG = 900 * HZ;
 
 const client = (n: number): number => (0x0a070000 + n) | 0;
-const portsOf = (n: number): number => (((1024 + (n % 60_000)) << 16) | 80) | 0;
+const portsOf = (n: number): number => ((1024 + (n % 60_000)) << 16) | 80 | 0;
 const hashOf = (n: number): number => flowHash(1, client(n), VIRTUAL, portsOf(n));
 
 function columnsBytes(capacity: number): number {
