@@ -13,6 +13,7 @@ export const TEST_PROGRAMS = [
   { name: "ethtool", package: "ethtool", use: "turns offloads off and on" },
   { name: "ping", package: "iputils-ping", use: "echo to the VIP" },
   { name: "chromium", package: "chromium", use: "opens the page" },
+  { name: "ipvsadm", package: "ipvsadm", use: "the witness of our grammar and our listings" },
   { name: "keepalived", package: "keepalived", use: "drives dradm" },
   { name: "prometheus", package: "prometheus", use: "scrapes us, answers the dashboard's queries" },
   {
