@@ -1,5 +1,6 @@
 /** What `dr-director simulate` does with its options. */
 import { readFileSync, writeFileSync } from "node:fs";
+import { loadScheduler, SchedulerModuleError } from "../control/scheduler-modules.ts";
 import { type Arrival, seededArrivals } from "../dataplane/simulation/arrivals.ts";
 import { capturedArrivals, type Wanted } from "../dataplane/simulation/captured.ts";
 import { SchedulerFault } from "../dataplane/simulation/service.ts";
@@ -11,7 +12,6 @@ import { CaptureError } from "../wire/capture.ts";
 import { readCapture } from "../wire/capture-reader.ts";
 import { parseEndpoint } from "../wire/network.ts";
 import { readFlags } from "./ipvsadm-check.ts";
-import { loadScheduler, SchedulerLoadError } from "./load-scheduler.ts";
 import { plot } from "./simulation-plot.ts";
 import { comparisonText, reportText } from "./simulation-text.ts";
 import { UsageError } from "./usage-error.ts";
@@ -149,7 +149,7 @@ export async function runSimulation(flags: SimulateFlags): Promise<number> {
   } catch (error) {
     const expected =
       error instanceof UsageError ||
-      error instanceof SchedulerLoadError ||
+      error instanceof SchedulerModuleError ||
       error instanceof SchedulerFault ||
       error instanceof CaptureError ||
       (error as NodeJS.ErrnoException).syscall !== undefined;

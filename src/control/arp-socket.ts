@@ -2,14 +2,12 @@
  * Our ARP on one interface: sends what the neighbour and VIP keepers ask for, hands them what comes in. The host's own
  * stack has an ARP of its own; neither hears of the other's entries.
  */
-import { native, openFrameSocket, Watch } from "../ring/native.ts";
+import { native, openFrameSocket } from "../ring/native.ts";
 import type { Mac } from "../wire/address.ts";
 import { ARP_FRAME, writeGratuitous, writeReply, writeRequest } from "../wire/arp.ts";
 import { ETH_HEADER, EtherType, macHi, macLo } from "../wire/ethernet.ts";
 import { type ArpPacket, parse } from "../wire/value/arp.ts";
-
-/** At the most so many packets are read at once, so that a storm cannot keep the event loop. */
-const MOST = 256;
+import { FrameSocket } from "./frame-socket.ts";
 
 export interface ArpSocketOptions {
   readonly interfaceIndex: number;
@@ -27,35 +25,33 @@ export interface ArpSocketOptions {
 export class ArpSocket {
   mac: Mac;
   readonly #options: ArpSocketOptions;
-  readonly #fd: number;
-  #watch: Watch | undefined;
+  readonly #socket: FrameSocket;
   readonly #out = new DataView(new ArrayBuffer(ARP_FRAME));
-  readonly #in = new DataView(new ArrayBuffer(2048));
 
   constructor(options: ArpSocketOptions) {
     this.#options = options;
     this.mac = options.mac;
-    this.#fd = options.inherited ?? openFrameSocket(options.interfaceIndex, EtherType.Arp);
+    const fd = options.inherited ?? openFrameSocket(options.interfaceIndex, EtherType.Arp);
+    this.#socket = new FrameSocket(fd, (frame, length) => this.#hear(frame, length), options.failed);
     this.listen();
   }
 
   get fd(): number {
-    return this.#fd;
+    return this.#socket.fd;
   }
 
   listen(): void {
-    this.#watch ??= new Watch(this.#fd, () => this.#read());
+    this.#socket.listen();
   }
 
   /** The interface is another one now. */
   bind(interfaceIndex: number): void {
-    native().bindPacket(this.#fd, interfaceIndex, EtherType.Arp);
+    native().bindPacket(this.fd, interfaceIndex, EtherType.Arp);
   }
 
   /** Leaves what comes in where it is, until `listen`. */
   rest(): void {
-    this.#watch?.end();
-    this.#watch = undefined;
+    this.#socket.rest();
   }
 
   ask(target: number, to?: Mac): void {
@@ -73,34 +69,17 @@ export class ArpSocket {
   }
 
   close(): void {
-    this.rest();
-    native().close(this.#fd);
+    this.#socket.close();
   }
 
   #send(length: number): void {
-    try {
-      native().send(this.#fd, new Uint8Array(this.#out.buffer, 0, length));
-    } catch (error) {
-      this.#options.failed?.(error as Error);
-    }
+    this.#socket.send(this.#out, length);
   }
 
-  #read(): void {
-    const bytes = new Uint8Array(this.#in.buffer);
-    for (let n = 0; n < MOST; n++) {
-      let length: number;
-      try {
-        length = native().recv(this.#fd, bytes);
-      } catch (error) {
-        // ENETDOWN comes once when the interface goes down; the socket hears again when it is back.
-        this.#options.failed?.(error as Error);
-        return;
-      }
-      if (length < 0) return;
-      const packet = parse(this.#in, ETH_HEADER, Math.min(length, bytes.length));
-      if (packet === undefined) continue;
-      const toUs = macHi(this.#in, 0) === this.mac.hi && macLo(this.#in, 0) === this.mac.lo;
-      this.#options.heard(packet, toUs);
-    }
+  #hear(frame: DataView, length: number): void {
+    const packet = parse(frame, ETH_HEADER, length);
+    if (packet === undefined) return;
+    const toUs = macHi(frame, 0) === this.mac.hi && macLo(frame, 0) === this.mac.lo;
+    this.#options.heard(packet, toUs);
   }
 }

@@ -3,6 +3,7 @@
  * reader's eyes is left out rather than shown half.
  */
 import { SCTP_STATE_NAMES } from "../dataplane/sctp-state.ts";
+import { TCP_STATE_NAMES } from "../dataplane/tcp-state.ts";
 import {
   C_CLIENT,
   C_DESTINATION,
@@ -26,20 +27,6 @@ import { Protocol } from "../wire/ipv4.ts";
 import { formatWords, wordsAt } from "./keys.ts";
 import type { ConnectionListing } from "./model.ts";
 
-/** Names by state number, as in the kernel's table (ip_vs_proto_tcp.c). */
-const TCP_STATES = [
-  "NONE",
-  "ESTABLISHED",
-  "SYN_SENT",
-  "SYN_RECV",
-  "FIN_WAIT",
-  "TIME_WAIT",
-  "CLOSE",
-  "CLOSE_WAIT",
-  "LAST_ACK",
-  "LISTEN",
-  "SYNACK",
-] as const;
 /** A template is ASSURED once one of its connections was established. */
 const TEMPLATE_STATES = ["NONE", "ASSURED"] as const;
 
@@ -59,7 +46,7 @@ export function protocolLabel(protocol: number): string {
 export function stateLabel(protocol: number, status: number): string {
   const state = status & STATE_MASK;
   if ((status & ConnectionFlag.Template) !== 0) return TEMPLATE_STATES[state] ?? "NONE";
-  if (protocol === Protocol.Tcp) return TCP_STATES[state] ?? "ERR!";
+  if (protocol === Protocol.Tcp) return TCP_STATE_NAMES[state] ?? "ERR!";
   if (protocol === Protocol.Udp) return "UDP";
   if (protocol === Protocol.Sctp) return SCTP_STATE_NAMES[state] ?? "?";
   return "NONE";

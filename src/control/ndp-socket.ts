@@ -4,7 +4,7 @@
  * looks after groups (MLD) must hear so; the host's stack tells it for us, where it speaks IPv6 at all.
  */
 import { createSocket, type Socket } from "node:dgram";
-import { native, openFrameSocket, Watch } from "../ring/native.ts";
+import { native, openFrameSocket } from "../ring/native.ts";
 import { formatAddress, type Mac, type Words } from "../wire/address.ts";
 import { encodeCbpf } from "../wire/cbpf.ts";
 import { EtherType } from "../wire/ethernet.ts";
@@ -19,9 +19,7 @@ import {
   writeAdvertisement,
   writeSolicitation,
 } from "../wire/ndp.ts";
-
-/** At the most so many messages are read at once, so that a storm cannot keep the event loop. */
-const MOST = 256;
+import { FrameSocket } from "./frame-socket.ts";
 
 const SOL_PACKET = 263;
 const PACKET_ADD_MEMBERSHIP = 1;
@@ -42,35 +40,33 @@ export interface NdpSocketOptions {
 export class NdpSocket {
   mac: Mac;
   readonly #options: NdpSocketOptions;
-  readonly #fd: number;
+  readonly #socket: FrameSocket;
   readonly #groups = new Map<string, Words>();
-  #watch: Watch | undefined;
   #stack: Socket | undefined;
   readonly #out = new DataView(new ArrayBuffer(NDP_FRAME));
-  readonly #in = new DataView(new ArrayBuffer(2048));
 
   constructor(options: NdpSocketOptions) {
     this.#options = options;
     this.mac = options.mac;
-    this.#fd = openFrameSocket(options.interfaceIndex, EtherType.Ipv6);
+    const fd = openFrameSocket(options.interfaceIndex, EtherType.Ipv6);
+    this.#socket = new FrameSocket(fd, (frame, length) => this.#hear(frame, length), options.failed);
     try {
-      native().attachFilter(this.#fd, encodeCbpf(ndpFilter()));
+      native().attachFilter(fd, encodeCbpf(ndpFilter()));
       this.#member(PACKET_ADD_MEMBERSHIP, ALL_NODES);
     } catch (error) {
-      native().close(this.#fd);
+      this.#socket.close();
       throw error;
     }
     this.listen();
   }
 
   listen(): void {
-    this.#watch ??= new Watch(this.#fd, () => this.#read());
+    this.#socket.listen();
   }
 
   /** Leaves what comes in where it is, until `listen`. */
   rest(): void {
-    this.#watch?.end();
-    this.#watch = undefined;
+    this.#socket.rest();
   }
 
   /** Hears questions for these addresses, and no longer for others. */
@@ -103,9 +99,8 @@ export class NdpSocket {
   }
 
   close(): void {
-    this.rest();
     this.#stack?.close();
-    native().close(this.#fd);
+    this.#socket.close();
   }
 
   /** struct packet_mreq: s32 interface, u16 type, u16 length, u8 address[8]; in the machine's order. */
@@ -117,7 +112,7 @@ export class NdpSocket {
     request.setUint16(6, 6, true);
     request.setUint16(8, mac.hi);
     request.setUint32(10, mac.lo);
-    native().setOption(this.#fd, SOL_PACKET, option, request.buffer);
+    native().setOption(this.#socket.fd, SOL_PACKET, option, request.buffer);
   }
 
   #tellStack(group: string, change: "addMembership" | "dropMembership"): void {
@@ -130,27 +125,11 @@ export class NdpSocket {
   }
 
   #send(length: number): void {
-    try {
-      native().send(this.#fd, new Uint8Array(this.#out.buffer, 0, length));
-    } catch (error) {
-      this.#options.failed?.(error as Error);
-    }
+    this.#socket.send(this.#out, length);
   }
 
-  #read(): void {
-    const bytes = new Uint8Array(this.#in.buffer);
-    for (let n = 0; n < MOST; n++) {
-      let length: number;
-      try {
-        length = native().recv(this.#fd, bytes);
-      } catch (error) {
-        // As in arp-socket.ts: ENETDOWN comes once.
-        this.#options.failed?.(error as Error);
-        return;
-      }
-      if (length < 0) return;
-      const message = parseNdp(this.#in, Math.min(length, bytes.length));
-      if (message !== undefined) this.#options.heard(message);
-    }
+  #hear(frame: DataView, length: number): void {
+    const message = parseNdp(frame, length);
+    if (message !== undefined) this.#options.heard(message);
   }
 }

@@ -3,6 +3,7 @@
  * sink that keeps one copies it.
  */
 import type { Burst } from "./burst.ts";
+import { RingMiddleware } from "./middleware.ts";
 import type { Ring } from "./ring.ts";
 
 export type Direction = "received" | "sent";
@@ -10,12 +11,7 @@ export type Direction = "received" | "sent";
 /** The frame is `length` bytes at `at` of `bytes`; both are the ring's and change after the call. */
 export type FrameSink = (direction: Direction, bytes: Uint8Array, at: number, length: number) => void;
 
-export class CaptureRing implements Ring {
-  readonly name: string;
-  readonly headroom: number;
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
-  readonly #inner: Ring;
+export class CaptureRing extends RingMiddleware {
   readonly #sink: FrameSink;
   readonly #queueAt: Int32Array;
   readonly #queueLength: Int32Array;
@@ -24,32 +20,28 @@ export class CaptureRing implements Ring {
 
   /** @param queue frames between two flushes; more of them flush early */
   constructor(inner: Ring, sink: FrameSink, queue = 1024) {
-    this.name = inner.name;
-    this.headroom = inner.headroom;
-    this.bytes = inner.bytes;
-    this.view = inner.view;
-    this.#inner = inner;
+    super(inner);
     this.#sink = sink;
     this.#queueAt = new Int32Array(queue);
     this.#queueLength = new Int32Array(queue);
   }
 
   /** Shows the frames as they came, before anybody has rewritten them. */
-  peek(burst: Burst): number {
-    const count = this.#inner.peek(burst);
+  override peek(burst: Burst): number {
+    const count = this.inner.peek(burst);
     for (let i = 0; i < count; i++) this.#sink("received", this.bytes, burst.at[i]!, burst.length[i]!);
     return count;
   }
 
-  submit(at: number, length: number): void {
+  override submit(at: number, length: number): void {
     if (this.#queued === this.#queueAt.length) this.#refused += this.#send();
     this.#queueAt[this.#queued] = at;
     this.#queueLength[this.#queued++] = length;
-    this.#inner.submit(at, length);
+    this.inner.submit(at, length);
   }
 
   /** Shows what goes out as it stands in memory now; a frame that the kernel then refuses was shown all the same. */
-  flush(): number {
+  override flush(): number {
     const refused = this.#refused + this.#send();
     this.#refused = 0;
     return refused;
@@ -59,34 +51,6 @@ export class CaptureRing implements Ring {
     for (let i = 0; i < this.#queued; i++)
       this.#sink("sent", this.bytes, this.#queueAt[i]!, this.#queueLength[i]!);
     this.#queued = 0;
-    return this.#inner.flush();
-  }
-
-  reserve(length: number): number {
-    return this.#inner.reserve(length);
-  }
-
-  cancel(at: number): void {
-    this.#inner.cancel(at);
-  }
-
-  release(): void {
-    this.#inner.release();
-  }
-
-  isSuperFrame(at: number): boolean {
-    return this.#inner.isSuperFrame(at);
-  }
-
-  wait(milliseconds: number): void {
-    this.#inner.wait(milliseconds);
-  }
-
-  drops(): number {
-    return this.#inner.drops();
-  }
-
-  close(): void {
-    this.#inner.close();
+    return this.inner.flush();
   }
 }

@@ -3,6 +3,7 @@
  * so that a failure can be had again.
  */
 import { type Burst, createBurst } from "./burst.ts";
+import { RingMiddleware } from "./middleware.ts";
 import type { Ring } from "./ring.ts";
 
 /** Probabilities from 0 to 1 a frame; what is not named does not happen. */
@@ -45,13 +46,8 @@ interface Late {
   readonly turn: number;
 }
 
-export class FaultRing implements Ring {
-  readonly name: string;
-  readonly headroom: number;
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
+export class FaultRing extends RingMiddleware {
   readonly counts: FaultCounts = { dropped: 0, duplicated: 0, corrupted: 0, reordered: 0, delayed: 0 };
-  readonly #inner: Ring;
   readonly #faults: Faults;
   readonly #random: () => number;
   #arrived: Burst = createBurst();
@@ -62,20 +58,16 @@ export class FaultRing implements Ring {
 
   /** @param random numbers from 0 up to 1: seededRandom(seed) */
   constructor(inner: Ring, faults: Faults, random: () => number) {
-    this.name = inner.name;
-    this.headroom = inner.headroom;
-    this.bytes = inner.bytes;
-    this.view = inner.view;
-    this.#inner = inner;
+    super(inner);
     this.#faults = faults;
     this.#random = random;
   }
 
-  peek(burst: Burst): number {
+  override peek(burst: Burst): number {
     // At most half as many as the burst holds: each may become two.
     const half = Math.max(1, burst.capacity >>> 1);
     if (this.#arrived.capacity !== half) this.#arrived = createBurst(half);
-    this.#inner.peek(this.#arrived);
+    this.inner.peek(this.#arrived);
     burst.count = 0;
     for (let i = 0; i < this.#arrived.count; i++)
       this.#receive(burst, this.#arrived.at[i]!, this.#arrived.length[i]!);
@@ -125,7 +117,7 @@ export class FaultRing implements Ring {
 
   /** With its headroom, to a place of its own; -1 when none is free, and then the fault does not happen. */
   #copy(at: number, length: number): number {
-    const to = this.#inner.reserve(length);
+    const to = this.inner.reserve(length);
     if (to >= 0) this.bytes.copyWithin(to - this.headroom, at - this.headroom, at + length);
     return to;
   }
@@ -155,43 +147,15 @@ export class FaultRing implements Ring {
     });
   }
 
-  submit(at: number, length: number): void {
+  override submit(at: number, length: number): void {
     this.#copies.delete(at); // from now on its place is the ring's, like any frame of our own
-    this.#inner.submit(at, length);
+    this.inner.submit(at, length);
   }
 
-  release(): void {
-    for (const at of this.#copies) this.#inner.cancel(at);
+  override release(): void {
+    for (const at of this.#copies) this.inner.cancel(at);
     this.#copies.clear();
     this.#turn++;
-    this.#inner.release();
-  }
-
-  reserve(length: number): number {
-    return this.#inner.reserve(length);
-  }
-
-  cancel(at: number): void {
-    this.#inner.cancel(at);
-  }
-
-  flush(): number {
-    return this.#inner.flush();
-  }
-
-  isSuperFrame(at: number): boolean {
-    return this.#inner.isSuperFrame(at);
-  }
-
-  wait(milliseconds: number): void {
-    this.#inner.wait(milliseconds);
-  }
-
-  drops(): number {
-    return this.#inner.drops();
-  }
-
-  close(): void {
-    this.#inner.close();
+    this.inner.release();
   }
 }

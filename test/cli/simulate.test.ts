@@ -6,8 +6,8 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { register } from "../../src/cli/commands/simulate.ts";
-import { loadScheduler, SchedulerLoadError } from "../../src/cli/load-scheduler.ts";
 import { niceStep } from "../../src/cli/simulation-plot.ts";
+import { loadScheduler, SchedulerModuleError } from "../../src/control/scheduler-modules.ts";
 import { tcpFrame } from "../../src/wire/frame.ts";
 import { pcapHeader, pcapRecord } from "../../src/wire/pcap.ts";
 
@@ -133,7 +133,7 @@ describe("a scheduler of one's own", () => {
   ])("is refused with the reason: %s", async (name, text, reason) => {
     const path = module(name, text);
     await expect(loadScheduler(path)).rejects.toThrow(reason);
-    await expect(loadScheduler(path)).rejects.toThrow(SchedulerLoadError);
+    await expect(loadScheduler(path)).rejects.toThrow(SchedulerModuleError);
     await expect(loadScheduler(path)).rejects.toThrow(path);
   });
 
