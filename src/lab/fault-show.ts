@@ -87,7 +87,7 @@ async function breakIt(stage: Stage, fault: Fault, withDoctor: boolean, screen: 
   const before = await stage.requests(REQUESTS);
   screen.round("while all is well", before);
   const mend = await fault.inject(stage);
-  const during = stage.director.program.running ? await stage.requests(REQUESTS) : null;
+  const during = stage.director.program.running ? await stage.requests(REQUESTS, { timeout: 1_000 }) : null;
   screen.round("now", during);
   screen.watch(fault);
   const doctor = withDoctor ? (await stage.doctor()).report : null;

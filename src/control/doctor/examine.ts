@@ -113,6 +113,7 @@ class Examination {
       for (const address of [...addresses, ...vips])
         if (!this.#told.has(address)) this.#ask(address, this.#dip);
       await wait(this.#patience);
+      this.#ear.hear();
     }
   }
 
@@ -160,6 +161,7 @@ class Examination {
       // The first time to the end: of some questions an answer is the exception, and nobody knows that it is missing.
       const until = native().monotonic() + this.#patience;
       while (native().monotonic() < until && (i === 0 || probes.some((probe) => probe.open))) await wait(5);
+      this.#ear.hear();
     }
   }
 

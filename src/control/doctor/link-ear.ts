@@ -44,6 +44,7 @@ function strayFilter(): Uint8Array {
 export class LinkEar {
   readonly #sockets: number[] = [];
   readonly #watches: Watch[] = [];
+  readonly #drains: (() => void)[] = [];
   readonly #buffer = new Uint8Array(65_600);
 
   /** Throws NativeError where the capability is missing. */
@@ -68,10 +69,15 @@ export class LinkEar {
     }
   }
 
+  /** Reads what has come by now, without waiting to be told of it: on a busy machine that may take its time. */
+  hear(): void {
+    for (const drain of this.#drains) drain();
+  }
+
   close(): void {
     for (const watch of this.#watches) watch.end();
     for (const fd of this.#sockets) native().close(fd);
-    this.#watches.length = this.#sockets.length = 0;
+    this.#watches.length = this.#drains.length = this.#sockets.length = 0;
   }
 
   #listen(index: number, etherType: number, filter: Uint8Array | undefined, hear: Hearers["arp"]): void {
@@ -80,7 +86,9 @@ export class LinkEar {
     this.#sockets.push(fd);
     if (filter !== undefined) native().attachFilter(fd, filter);
     native().bindPacket(fd, index, etherType);
-    this.#watches.push(new Watch(fd, () => this.#drain(fd, hear)));
+    const drain = (): void => this.#drain(fd, hear);
+    this.#drains.push(drain);
+    this.#watches.push(new Watch(fd, drain));
   }
 
   #drain(fd: number, hear: Hearers["arp"]): void {

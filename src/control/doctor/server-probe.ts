@@ -123,7 +123,8 @@ export class ServerProbe {
   /** Takes back the connections that were asked for, so that the real server does not wait for us. */
   end(): void {
     for (const [from, { answer, protocol, vip, port }] of this.#ports) {
-      if (answer !== "open" || protocol !== Protocol.Tcp) continue;
+      // Also where nothing was heard: the answer may be on its way.
+      if (answer === "closed" || protocol !== Protocol.Tcp) continue;
       this.#options.send(tcpSegment(this.#way(number4(vip)), from, port, TCP_FLAGS.RST, from + 1));
     }
   }
