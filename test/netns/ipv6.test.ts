@@ -50,6 +50,7 @@ const plain = (mac: string): string => mac.replaceAll(":", "");
 describe.each(RINGS)("over $ring", ({ config: ring }) => {
   const makeCluster = (options: ClusterOptions = {}): Promise<Cluster> =>
     makeAnyCluster({
+      ...options,
       lab: { ipv6: true, ...options.lab },
       config: { ...ring, ...CONFIG, ...options.config },
     });
@@ -68,7 +69,14 @@ describe.each(RINGS)("over $ring", ({ config: ring }) => {
     expect(new Set(before.map(macs))).toEqual(new Set([plain(macOf(DIP)) + plain(macOf(ROUTER))]));
     expect(after.every((frame) => macs(frame).endsWith(plain(macOf(DIP))))).toBe(true);
     expect(capture.frames.filter((frame) => isFromVip6(frame) && isTraffic(frame))).toEqual([]);
-    // The router asked who has the VIP, and the director answered.
+    // The router asked who has the VIP, and the director answered it alone (type 136, flag S).
+    const answers = capture.frames.filter(
+      (frame) =>
+        !frame.sent && isFromVip6(frame) && frame.bytes[54] === 136 && (frame.bytes[58]! & 0x40) !== 0,
+    );
+    expect(new Set(answers.map((frame) => macs(frame).slice(0, 12)))).toEqual(
+      new Set([plain(macOf(ROUTER))]),
+    );
     expect(await lab.in("router").sh(`ip -6 neigh show ${VIP6}`)).toContain(macOf(DIP));
     expect(await lab.in("client").sh(`ping -c1 -W1 ${VIP6}`)).toContain(" 0% packet loss");
     const { received, sum } = await verdictSum(director);
@@ -92,7 +100,10 @@ describe.each(RINGS)("over $ring", ({ config: ring }) => {
   });
 
   test("a router's 'packet too big' finds the real server whose answers are too large", async () => {
-    const { client } = await makeCluster({ lab: { mtu: { client: 1300 } } });
+    // Only the router's side of the client's link is narrow: neither end knows.
+    const { client } = await makeCluster({
+      prepare: (lab) => lab.in("router").ip(["link set eth0 mtu 1300"]),
+    });
     const round = await client.request({
       host: VIP6,
       requests: 30,

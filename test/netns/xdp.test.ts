@@ -6,7 +6,7 @@ import { built } from "../../src/lab/built.ts";
 import { DirectorProgram } from "../../src/lab/director-program.ts";
 import type { Lab } from "../../src/lab/lab.ts";
 import type { Program } from "../../src/lab/program.ts";
-import { realServerAddress, VIP } from "../../src/lab/topology.ts";
+import { clientAddress, realServerAddress, VIP } from "../../src/lab/topology.ts";
 import { Client, type Round, startServers } from "../../src/lab/traffic.ts";
 import { type Cluster, clusterConfig, makeCluster, RINGS } from "../helpers/cluster.ts";
 import { eventually, makeFolder, makeLab, needs, sleep } from "../helpers/world.ts";
@@ -176,8 +176,19 @@ describe("several queues, a shard for each", () => {
   });
 
   story("a router's 'fragmentation needed' finds the real server whose answers are too large", async () => {
-    const { client, director } = await makeCluster({ ...TWO, lab: { queues: 2, mtu: { client: 1200 } } });
-    const round = await client.request({ requests: 60, parallel: 6, path: "/bytes/30000", timeout: 3_000 });
+    // Only the router's side of the client's link is narrow: neither end knows.
+    const prepare = (lab: Lab) => lab.in("router").ip(["link set eth0 mtu 1200"]);
+    // What a real server learns about a client holds for all its connections: so there are many clients.
+    const clients = Array.from({ length: 20 }, (_, i) => clientAddress(i));
+    const lab = { queues: 2, clientAddresses: clients.length };
+    const { client, director } = await makeCluster({ ...TWO, lab, prepare });
+    const round = await client.request({
+      requests: 60,
+      parallel: 6,
+      path: "/bytes/30000",
+      timeout: 3_000,
+      from: clients,
+    });
     expect(round).toMatchObject({ failed: 0 });
     expect((await director.counters()).verdicts.NotOurs).toBe(0);
   });
