@@ -107,7 +107,7 @@ export class FrameDetail {
     if (fate !== "") return fate;
     if (frame.recordedFrom !== undefined)
       return t("detail.answer.recorded", {
-        then: frame.recordedFrom,
+        recorded: frame.recordedFrom,
         now: this.#names.nameOf(frame.server ?? ""),
       });
     if (frame.kind === "answer") return t("detail.answer");
