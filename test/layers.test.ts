@@ -26,6 +26,7 @@ const PURE_RING = new Set([
   "memory-ring.ts",
   "pcap-ring.ts",
   "capture.ts",
+  "middleware.ts",
   "fault.ts",
   "arena.ts",
   "virtio-header.ts",

@@ -103,7 +103,7 @@ export const en = {
   "detail.answer":
     "An answer: from the real server straight to the router. The director never sees it, which is why it can direct so many.",
   "detail.answer.recorded":
-    "An answer, past the director. When this was recorded {recorded} gave it, and its bytes are {then}'s; here the director has chosen {now}.",
+    "An answer, past the director. When this was recorded {recorded} gave it, and its bytes are {recorded}'s; here the director has chosen {now}.",
   "detail.arp":
     "ARP: the link's own question and answer. The director learns its real servers' MAC addresses by it.",
   "detail.icmp": "The director answers in the VIP's name: nobody can take this connection.",

@@ -101,7 +101,7 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
 
   "detail.answer": "应答：从真实服务器直达路由器。调度器看不到它，正因如此，一台调度器才能调度这么多流量。",
   "detail.answer.recorded":
-    "一个应答，不经过调度器。录制时由 {recorded} 给出，字节也是 {then} 的；而这里调度器选中的是 {now}。",
+    "一个应答，不经过调度器。录制时由 {recorded} 给出，字节也是 {recorded} 的；而这里调度器选中的是 {now}。",
   "detail.arp": "ARP：链路自身的一问一答。调度器由此得知真实服务器的 MAC 地址。",
   "detail.icmp": "调度器以 VIP 的名义回答：没有谁能接受这个连接。",
   "detail.changed": "{total} 个字节中有 {changed} 个不同",
