@@ -1,6 +1,7 @@
 /** `dr-director export` and `import`: the state as JSON lines, for people, bug reports and tests. */
 import { closeSync, createReadStream, existsSync, statSync, unlinkSync } from "node:fs";
 import { attachCommands } from "../control/commands.ts";
+import { heal } from "../control/heal.ts";
 import { rebaseClock } from "../control/recover.ts";
 import { bootWord, openState } from "../control/region-file.ts";
 import { loadSchedulers } from "../control/scheduler-modules.ts";
@@ -39,6 +40,7 @@ function copyOf(path: string): Region {
   try {
     const region = openRegion(memory.slice(0));
     const now = native().monotonic();
+    heal(region, now); // a copy, of a file that anything may have written to
     // Of an earlier boot: its moments are counted by another clock.
     if (region.header[Header.Boot] !== bootWord()) rebaseClock(region, now, Math.floor(now / TICK) | 0);
     return region;

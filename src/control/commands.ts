@@ -91,6 +91,7 @@ export class Commands implements CommandExecutor {
       destinations: this.destinations,
       rates: options.rates,
     };
+    for (const s of this.services.newestFirst()) this.#binding.adopt(s);
     if (torn) this.#settle();
   }
 
@@ -323,6 +324,8 @@ export class Commands implements CommandExecutor {
   }
 
   #dropService(s: number): void {
+    // First, so that whoever finds this half done does the rest (mend.ts).
+    this.region.services.live[s] = 0;
     this.destinations.removeAll(s);
     this.services.remove(s);
     this.#binding.forget(s);

@@ -28,6 +28,8 @@ import {
   type Sizes,
 } from "../table/region.ts";
 import { ServiceFlag } from "../table/services.ts";
+import { heal } from "./heal.ts";
+import { boundTimers } from "./heal-flows.ts";
 import { rebaseClock, recoverRegion } from "./recover.ts";
 import { rehome } from "./rehome.ts";
 
@@ -121,10 +123,12 @@ function restore(path: string, sizes: Sizes, now: number): OpenRegion {
   try {
     const found = readSizes(memory);
     const region = openRegion(memory);
-    takeOver(region, now);
+    const warnings = takeOver(path, region, now);
     const same = (Object.keys(sizes) as (keyof Sizes)[]).every((name) => sizes[name] === found[name]);
     kept = same;
-    return same ? opened(region, fd, true, [], () => closeSync(fd)) : resize(path, region, sizes, now);
+    return same
+      ? opened(region, fd, true, warnings, () => closeSync(fd))
+      : resize(path, region, sizes, now, warnings);
   } catch (error) {
     if (!(error instanceof RegionError)) throw error;
     return setAside(path, error.message, sizes, now);
@@ -133,13 +137,23 @@ function restore(path: string, sizes: Sizes, now: number): OpenRegion {
   }
 }
 
-/** Brings a found region in order: whoever worked on it is gone, the file's lock says so. */
-function takeOver(region: Region, now: number): void {
+/** Brings a found region in order: whoever worked on it is gone, the file's lock says so. Returns what to tell. */
+function takeOver(path: string, region: Region, now: number): string[] {
+  const findings = heal(region, now);
   if (region.header[Header.Boot] !== bootWord()) rebaseClock(region, now, tickOf(now));
+  boundTimers(region, tickOf(now));
   recoverRegion(region, tickOf(now));
+  if (!findings.any) return [];
+  return [`the state in ${path} was damaged (${findings.text}): the director goes on with what was whole`];
 }
 
-function resize(path: string, region: Region, sizes: Sizes, now: number): OpenRegion {
+function resize(
+  path: string,
+  region: Region,
+  sizes: Sizes,
+  now: number,
+  found: readonly string[],
+): OpenRegion {
   const { region: next, fd } = make(path, sizes, region.header[Header.Seed]!, now);
   try {
     const { connections, lost } = rehome(region, next);
@@ -147,7 +161,7 @@ function resize(path: string, region: Region, sizes: Sizes, now: number): OpenRe
     renameSync(`${path}.new`, path);
     const warnings =
       lost === 0 ? [] : [`${lost} connections had no room in the smaller tables, ${connections} go on`];
-    return opened(next, fd, true, warnings, () => closeSync(fd));
+    return opened(next, fd, true, [...found, ...warnings], () => closeSync(fd));
   } catch (error) {
     closeSync(fd);
     unlinkSync(`${path}.new`);

@@ -33,6 +33,17 @@ export class SchedulerBinding {
     if (scheduler?.start !== undefined) this.#locked(s, (view) => scheduler.start!(view));
   }
 
+  /** The service's memory is another process's: when it cannot be the scheduler begins anew. */
+  adopt(s: number): void {
+    const scheduler = this.#scheduler(s);
+    if (scheduler?.isSound === undefined) return;
+    this.#locked(s, (view) => {
+      if (scheduler.isSound!(view)) return;
+      view.memory.fill(0);
+      scheduler.start?.(view);
+    });
+  }
+
   changed(s: number, change: Change): void {
     this.touch(s);
     const scheduler = this.#scheduler(s);

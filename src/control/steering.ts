@@ -23,5 +23,5 @@ function allAtHome({ header, shards }: Region): boolean {
  */
 export function steer(region: Region, byArrival: boolean): void {
   const { header } = region;
-  header[Header.ByArrival] = byArrival || (header[Header.ByArrival] === 1 && !allAtHome(region)) ? 1 : 0;
+  header[Header.ByArrival] = byArrival || !allAtHome(region) ? 1 : 0;
 }

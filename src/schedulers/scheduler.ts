@@ -49,6 +49,12 @@ export interface Scheduler {
   changed?(service: ServiceView, change: Change): void;
 
   /**
+   * In the control thread, when a director goes on with what another one left: could it have left these words? When
+   * it says no they are zeroed and `start` is called.
+   */
+  isSound?(service: ServiceView): boolean;
+
+  /**
    * In every thread, after each change: what it returns is found in `service.plan` when scheduling. It finds there
    * what it returned the time before, or what another scheduler left; what it keeps of it is its own thread's.
    */

@@ -17,13 +17,19 @@ const THRESHOLD = 2;
 const TOP = 3; //       where the threshold begins: greatest weight less (step - 1); 0 when all weights are 0
 const STEP = 4;
 
-function measure(service: ServiceView): void {
-  const { memory } = service;
+/** What the weights make of the step and of the threshold's top. */
+function measured(service: ServiceView): { step: number; top: number } {
   let greatest = 0;
   for (let i = 0; i < service.count; i++) greatest = Math.max(greatest, service.weight(service.members[i]!));
   const step = commonWeight(service, (d) => service.weight(d)) || 1;
+  return { step, top: greatest - (step - 1) };
+}
+
+function measure(service: ServiceView): void {
+  const { memory } = service;
+  const { step, top } = measured(service);
   memory[STEP] = step;
-  memory[TOP] = greatest - (step - 1);
+  memory[TOP] = top;
   remember(service, LAST, HEAD);
 }
 
@@ -53,6 +59,14 @@ export const wrr: Scheduler = {
     const step = memory[STEP]!;
     if (threshold === 0 || threshold > memory[TOP]!) memory[THRESHOLD] = memory[TOP]!;
     else if (step > 1) memory[THRESHOLD] = Math.floor(threshold / step) * step + 1;
+  },
+
+  // By other words the threshold might never sink to a weight that there is, or for ever.
+  isSound(service) {
+    const { memory } = service;
+    const { step, top } = measured(service);
+    const threshold = memory[THRESHOLD]!;
+    return memory[STEP] === step && memory[TOP] === top && threshold >= Math.min(1, top) && threshold <= top;
   },
 
   schedule(service) {

@@ -321,6 +321,17 @@ export class Connections {
     return this.cells[CELL_OLDEST]! - 1;
   }
 
+  /** Rows in use beyond what is said to be the last one are found again; whether all was right. */
+  mendEnd(): boolean {
+    const { cells, capacity } = this;
+    let end = capacity;
+    while (end > 0 && !this.isLive(end - 1)) end--;
+    const said = cells[CELL_HIGH]!;
+    if (said >= end && said <= capacity) return true;
+    cells[CELL_HIGH] = end;
+    return false;
+  }
+
   /**
    * After a crash or restart: buckets, free list, wheel and half-open queue are built anew from the rows that are
    * whole. `hashOf` gives a row's flow hash; `halfOpen` says whether it belongs in that queue.

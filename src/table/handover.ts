@@ -54,4 +54,15 @@ export class Handover {
   skip(): void {
     Atomics.store(this.#cells, READ, (this.#cells[READ]! + 1) | 0);
   }
+
+  /** Empties a queue that cannot be, before anybody works with it; whether all was right. */
+  mend(): boolean {
+    const waiting = (this.#cells[WRITTEN]! - this.#cells[READ]!) | 0;
+    const right =
+      waiting >= 0 && waiting <= HANDOVER_SLOTS && this.#lengths.every((n) => n >= 0 && n <= HANDOVER_SLOT);
+    if (right) return true;
+    this.#lengths.fill(0);
+    this.#cells[READ] = this.#cells[WRITTEN]!;
+    return false;
+  }
 }

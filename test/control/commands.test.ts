@@ -7,6 +7,7 @@ import { Life } from "../../src/table/destinations.ts";
 import { beginChange, generation } from "../../src/table/generation.ts";
 import { CONTROL_OWNER } from "../../src/table/lock.ts";
 import { createRegion, Header, openRegion, type Region, regionBytes } from "../../src/table/region.ts";
+import { NONE } from "../../src/table/services.ts";
 import { Setting } from "../../src/table/settings.ts";
 
 const SIZES = { shards: 2, services: 8, destinations: 16, connections: 64, templates: 64, neighbours: 16 };
@@ -415,11 +416,25 @@ describe("a director that starts again", () => {
     attach();
     expect(generation(region.header, Header.Generation) & 1).toBe(0);
     expect(region.services.lock[0]).toBe(0);
-    expect(addresses()).toEqual(["10.0.0.11"]);
-    expect(region.destinations.life[lost]).toBe(Life.Trash);
+    expect(addresses()).toEqual(["10.0.0.11", "10.0.0.12"]);
     expect(changes).toEqual([{ kind: "edited", destination: old, before: -1 }]);
-    expect(add(KEY, server("10.0.0.12"))).toBe("ok");
+    expect(add(KEY, server("10.0.0.12"))).toBe("EEXIST");
     expect(row("10.0.0.12")).toBe(lost);
+  });
+
+  it("does the rest of a deletion that a crash left half done", () => {
+    commands.execute({ kind: "addService", service: service(KEY) });
+    for (const n of [1, 2]) add(KEY, server(`10.0.0.1${n}`));
+    const [first, second] = [row("10.0.0.11"), row("10.0.0.12")];
+    beginChange(region.header, Header.Generation);
+    region.services.live[0] = 0;
+    region.services.first[0] = NONE;
+    region.destinations.life[first] = Life.Trash;
+    region = openRegion(buffer);
+    attach();
+    expect(list()).toEqual([]);
+    expect([first, second].map((d) => region.destinations.life[d])).toEqual([Life.Trash, Life.Trash]);
+    expect([first, second].map((d) => region.destinations.service[d])).toEqual([NONE, NONE]);
   });
 });
 

@@ -30,6 +30,8 @@ export interface WorldOptions {
   readonly byArrival?: boolean;
   /** False leaves the real servers' MACs unknown. */
   readonly resolved?: boolean;
+  /** A region that was found: nothing is added to it. */
+  readonly region?: Region;
 }
 
 export class World {
@@ -43,7 +45,7 @@ export class World {
 
   constructor(options: WorldOptions = {}) {
     registerBuiltIn();
-    const sizes = {
+    const sizes = options.region?.sizes ?? {
       shards: options.shards ?? 1,
       services: 64,
       destinations: 256,
@@ -51,8 +53,10 @@ export class World {
       templates: 1024,
       neighbours: 64,
     };
-    this.region = createRegion(new ArrayBuffer(regionBytes(sizes)), sizes, 0x5eed_1234, this.now / TICK);
-    this.region.header[Header.ByArrival] = options.byArrival === true ? 1 : 0;
+    this.region =
+      options.region ??
+      createRegion(new ArrayBuffer(regionBytes(sizes)), sizes, 0x5eed_1234, this.now / TICK);
+    if (options.byArrival !== undefined) this.region.header[Header.ByArrival] = options.byArrival ? 1 : 0;
     this.commands = attachCommands(this.region, { now: () => this.now });
     this.rings = Array.from({ length: sizes.shards }, () => new MemoryRing({ slots: 512 }));
     this.set("mac_hi", DIRECTOR_MAC.hi);
@@ -66,10 +70,12 @@ export class World {
       port: options.port ?? 80,
       mark: 0,
     };
-    this.addService(options.scheduler ?? "rr", options.persistence ?? 0);
-    (options.weights ?? [1, 1, 1]).forEach((weight, i) => {
-      this.addServer(i + 1, weight);
-    });
+    if (options.region === undefined) {
+      this.addService(options.scheduler ?? "rr", options.persistence ?? 0);
+      (options.weights ?? [1, 1, 1]).forEach((weight, i) => {
+        this.addServer(i + 1, weight);
+      });
+    }
     if (options.resolved !== false) this.resolveAll();
     const kick = () => {
       this.kicks++;
