@@ -43,6 +43,14 @@ describe.each(["lblc", "lblcr"])("%s", (name) => {
     expect(to(bench, 1)).toBe(rs1);
   });
 
+  it("does not take a deleted server for one with room", () => {
+    expect(to(bench, 1)).toBe(rs3);
+    bench.count(rs3, 11, 0);
+    bench.count(rs2, 5, 0);
+    bench.remove(rs1);
+    expect(to(bench, 1)).toBe(rs3);
+  });
+
   it("finds the server again after it was deleted and added, even in another row", () => {
     expect(to(bench, 1)).toBe(rs3);
     expect(to(bench, 2)).toBe(rs3);

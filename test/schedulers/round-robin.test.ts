@@ -278,6 +278,37 @@ describe("wrr", () => {
     expect(reads).toBeLessThan(20);
   });
 
+  it("takes its steps from the servers that are there, not from a deleted one", () => {
+    const bench = new Bench("wrr");
+    const [odd, light, heavy] = build(bench, [3, 4, 8]) as [number, number, number];
+    bench.remove(odd);
+    // Steps of 4: the heavy one never comes more than twice in a row.
+    const taken = take(bench, 30).join("");
+    expect(taken).toContain(`${heavy}${heavy}${light}`);
+    expect(taken).not.toContain(`${heavy}${heavy}${heavy}`);
+  });
+
+  it("looks behind the last one too when the threshold sinks to the lowest", () => {
+    const bench = new Bench("wrr");
+    const [light, heavy] = build(bench, [1, 2]) as [number, number];
+    // One whole cycle brings the threshold to its top.
+    while (!take(bench, 3).join("").endsWith(`${heavy}${light}`)) take(bench, 1);
+    expect(take(bench, 1)).toEqual([heavy]);
+    bench.region.destinations.overload[heavy] = 1;
+    expect(take(bench, 2)).toEqual([light, light]);
+  });
+
+  it("begins at the head after nobody was found", () => {
+    const bench = new Bench("wrr");
+    const [rs1, rs2, rs3] = build(bench, [1, 2, 2]) as [number, number, number];
+    while (take(bench, 1)[0] !== rs1);
+    expect(take(bench, 1)).toEqual([rs3]);
+    bench.region.destinations.overload.fill(1);
+    expect(take(bench, 1)).toEqual([NO_DESTINATION]);
+    bench.region.destinations.overload.fill(0);
+    expect(take(bench, 2)).toEqual([rs3, rs2]);
+  });
+
   it("takes strict turns over shards", () => {
     const alone = new Bench("wrr");
     const shared = new Bench("wrr", { shards: 3 });

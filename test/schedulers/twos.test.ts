@@ -89,6 +89,23 @@ describe("twos", () => {
     }
   });
 
+  it.each(["quiesced", "overloaded"])("draws no %s server and does not count its weight", (how) => {
+    const bench = new Bench("twos", { seed: 5 });
+    const rows = [2, 60, 1].map((weight, i) => bench.add(v4(0x0a00000b + i), weight)) as [
+      number,
+      number,
+      number,
+    ];
+    if (how === "quiesced") bench.edit(rows[1], 0);
+    else bench.region.destinations.overload[rows[1]] = 1;
+    const draws = 40_000;
+    const drawn = Array.from({ length: draws }, () => bench.schedule(ANY));
+    expect(drawn).not.toContain(rows[1]);
+    const last = drawn.filter((d) => d === rows[0]).length;
+    // Numbers 0 … 3: the list's first has 0 and 1, its last 2 and 3.
+    expect(Math.abs(last - draws / 2)).toBeLessThan(4 * Math.sqrt(draws / 4));
+  });
+
   it("repeats itself with the same seed, differs with another, and goes on in shared memory over shards", () => {
     expect(run(5)).toEqual(run(5));
     expect(run(5)).not.toEqual(run(6));

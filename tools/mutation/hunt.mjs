@@ -11,7 +11,8 @@ const WORKER = fileURLToPath(new URL("worker.mjs", import.meta.url));
 const TESTS = {
   schedulers: [/^test\/schedulers\/(?!recorded)/, /^test\/kernel\/scheduling/, /recordings\.test/],
   table: [
-    /^test\/(?:table|kernel)\//,
+    /^test\/table\/(?!timers)/,
+    /^test\/kernel\//,
     /^test\/dataplane\/(?:forwarding|shards|drop-entry|queue-tap)\.test/,
     /^test\/control\/(?:commands|recover|rehome|marks|state-lines|counters-view|region-file)\.test/,
   ],
@@ -60,9 +61,9 @@ export class Hunt {
   /** Tests that killed lately are asked first. */
   #kills = new Map();
 
-  /** @param rooms the folders of src/ whose mutants come */
-  async begin(rooms) {
-    const wanted = rooms.flatMap((room) => TESTS[room]);
+  /** @param rooms the folders of src/ whose mutants come; @param only a pattern instead of the rooms' own */
+  async begin(rooms, only) {
+    const wanted = only === undefined ? rooms.flatMap((room) => TESTS[room]) : [new RegExp(only)];
     this.#files = readdirSync(BUILD, { recursive: true })
       .filter((file) => file.endsWith(".test.js") && wanted.some((pattern) => pattern.test(file)))
       .map((file) => join(BUILD, file))
@@ -107,7 +108,10 @@ export class Hunt {
     if (!this.#atLoad.has(mutant)) return { killed: false, uncovered: by.length === 0 };
     const near = new Set(mutants.filter((other) => other.fileName === fileName).map(({ id }) => id));
     const tests = this.#tests.filter((test) => [...test.met.keys()].some((id) => near.has(id)));
-    return { killed: await this.#killedAtLoad(mutant, tests), uncovered: false };
+    return {
+      killed: await this.#killedAtLoad(mutant, tests.length > 0 ? tests : this.#tests),
+      uncovered: false,
+    };
   }
 
   async #killed(message, tests) {

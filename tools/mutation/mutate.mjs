@@ -1,8 +1,9 @@
 /**
- * node mutate.mjs [--sample N] [--seed N] [--minutes N] [--again] FILE…
+ * node mutate.mjs [--sample N] [--seed N] [--minutes N] [--again] [--tests PATTERN] FILE…
  *
  * Changes FILE (src/schedulers/rr.ts …) in one place after the other and looks whether a test notices. --sample: that
- * many mutants of each file, drawn by --seed. --again: only those that survived last time.
+ * many mutants of each file, drawn by --seed. --again: only those that survived last time. --tests: other tests than
+ * the room's own.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -19,6 +20,7 @@ const { values, positionals: sources } = parseArgs({
     sample: { type: "string" },
     seed: { type: "string", default: "1" },
     minutes: { type: "string", default: "14" },
+    tests: { type: "string" },
     again: { type: "boolean", default: false },
   },
 });
@@ -65,7 +67,7 @@ const end = Date.now() + Number(values.minutes) * 60_000;
 mkdirSync(REPORTS, { recursive: true });
 const all = await mirror(sources);
 const hunt = new Hunt();
-await hunt.begin([...new Set(sources.map((file) => file.split("/")[1]))]);
+await hunt.begin([...new Set(sources.map((file) => file.split("/")[1]))], values.tests);
 for (const file of sources) {
   const mutants = chosen(all, file);
   const survivors = [];
