@@ -52,7 +52,7 @@ _dradm() {
       if [[ $command != -a && $command != --add-server ]]; then
         choices=$(_dradm_servers "$program" "$socket" "$option" "$address")
       fi ;;
-    -s | --scheduler) choices='rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh' ;;
+    -s | --scheduler) choices='rr wrr lc wlc lblc lblcr dh sh sed nq fo ovf mh twos' ;;
     -b | --sched-flags) choices='sh-fallback sh-port sh-fallback,sh-port mh-fallback mh-port mh-fallback,mh-port flag-1 flag-2 flag-3' ;;
     -w | --weight | -x | --u-threshold | -y | --l-threshold | -M | --netmask | --pe | --set) return ;;
     *)

@@ -36,7 +36,7 @@ virtual-service, one of:
   --ipv6            -6                after -f: its packets are IPv6
 
 Options:
-  --scheduler       -s scheduler      rr|wrr|lc|wlc|lblc|lblcr|dh|sh|sed|nq|fo|ovf|mh (default wlc)
+  --scheduler       -s scheduler      rr|wrr|lc|wlc|lblc|lblcr|dh|sh|sed|nq|fo|ovf|mh|twos (default wlc)
   --sched-flags     -b flags          sh-fallback,sh-port, mh-fallback,mh-port or flag-1,flag-2,flag-3
   --persistent      -p [timeout]      a client stays with its real server (default 360 seconds)
   --netmask         -M netmask        clients of one network stay together (IPv6: a prefix length)

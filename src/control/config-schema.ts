@@ -62,7 +62,14 @@ export const serviceSchema = z.strictObject({
     .optional()
     .describe("The firewall mark, with fwm only; `marks` says what gets it."),
   family: z.literal([4, 6]).optional().describe("With fwm: 4 (default) or 6."),
-  scheduler: z.string().min(1).max(15).default("wlc").describe("Name as after ipvsadm -s."),
+  scheduler: z
+    .string()
+    .min(1)
+    .max(15)
+    .default("wlc")
+    .describe(
+      "Name as after ipvsadm -s: rr, wrr, lc, wlc, lblc, lblcr, dh, sh, sed, nq, fo, ovf, mh or twos; or that of a scheduler given with --scheduler.",
+    ),
   flags: z.array(z.enum(FLAGS)).default([]).describe("Scheduler flags as after ipvsadm -b."),
   persistence: z
     .int()
@@ -189,7 +196,9 @@ export const configSchema = z.strictObject({
         .describe("Real servers at the most."),
       connections: count(2 ** 25)
         .default(DEFAULT_SIZES.connections)
-        .describe("Connections per shard at the most."),
+        .describe(
+          "Connections per shard at the most. Each has four hash buckets, which `dradm -L` sums up as (size=…), so 2^n of them are the kernel's conn_tab_bits=n+2.",
+        ),
       templates: count(2 ** 24)
         .default(DEFAULT_SIZES.templates)
         .describe("Persistence templates at the most."),

@@ -2,6 +2,7 @@ import { readFileSync } from "node:fs";
 import { describe, expect, it } from "vitest";
 import { DRADM_HELP } from "../../src/cli/dradm-help.ts";
 import { WORDS } from "../../src/cli/ipvsadm-options.ts";
+import { BUILT_IN } from "../../src/schedulers/built-in.ts";
 
 /** Every word of the command line is in the help, the man page and both completions. */
 
@@ -41,5 +42,21 @@ describe.each([
   it.each(words)("has --$name", (word) => {
     expect(text).toMatch(long(word.name));
     if (word.short !== undefined) expect(text).toMatch(short(word.short));
+  });
+
+  it("names every scheduler", () => {
+    const said =
+      text.split("\n").find((line) => /\bovf\b/.test(line))! +
+      text.split("\n").find((line) => /wrr/.test(line))!;
+    for (const { name } of BUILT_IN) expect(said).toMatch(new RegExp(`\\b${name}\\b`));
+  });
+});
+
+describe("docs/man/dr-director.yaml.5", () => {
+  it("names every scheduler", () => {
+    const [, said = ""] = /It Cm scheduler : No text\n([\s\S]*?)\n\.It/.exec(
+      read("docs/man/dr-director.yaml.5"),
+    )!;
+    for (const { name } of BUILT_IN) expect(said).toMatch(new RegExp(`\\b${name}\\b`));
   });
 });

@@ -438,6 +438,16 @@ describe("a director that starts again", () => {
   });
 });
 
+describe("the listing", () => {
+  it("tells in the first line how many hash buckets the connection tables have, as the kernel does", () => {
+    // Two shards with room for 64 connections each.
+    expect(commands.info()).toEqual({ version: "1.2.1", size: 2 * 64 * 4 });
+    const sizes = { ...SIZES, shards: 1, connections: 2 ** 10 };
+    const other = createRegion(new ArrayBuffer(regionBytes(sizes)), sizes, 1, 0);
+    expect(attachCommands(other, { now: () => 0 }).info().size).toBe(4096);
+  });
+});
+
 describe("timeouts", () => {
   it("move where said and stay where 0", () => {
     expect(code({ kind: "setTimeouts", timeouts: { tcp: 0, tcpfin: 0, udp: 30 } })).toBe("ok");
