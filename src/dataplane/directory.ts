@@ -22,6 +22,15 @@ export interface ServiceEntry {
 
 const FTP = 21;
 
+/**
+ * Words of a route: all that sending to a destination needs, in one place, where by columns it would be seven lines of
+ * the cache. Ready or not, then its neighbour's MAC.
+ */
+export const ROUTE_SHIFT = 2;
+export const ROUTE_READY = 0;
+export const ROUTE_MAC_HI = 1;
+export const ROUTE_MAC_LO = 2;
+
 /** Words of a slot: service + 1, then what it is known by. */
 const SLOT_SHIFT = 2;
 const SLOT_WORDS = 1 << SLOT_SHIFT;
@@ -46,6 +55,13 @@ export class Directory {
   readonly failed: Int32Array;
   /** Stale neighbours: the first frame to one asks control to confirm it (RFC 4861 §7.3.3). */
   readonly stale: Int32Array;
+  /**
+   * By destination row, what was worked out for the last frame that went there; zero until then and after each change.
+   * Ready: the destination lives, is another machine, and its neighbour wants nothing but the frame.
+   */
+  readonly routes: Int32Array;
+  /** Rows of `routes` that may hold something. */
+  private routed = 0;
   /** Services by address, protocol and port: open addressing, all of a slot in one cache line. */
   private slots = new Int32Array(SLOT_WORDS);
   ownVips: Uint32Array = new Uint32Array(0);
@@ -64,6 +80,7 @@ export class Directory {
     this.reachable = new Int32Array(n);
     this.failed = new Int32Array(n);
     this.stale = new Int32Array(n);
+    this.routes = new Int32Array(region.destinations.capacity << ROUTE_SHIFT);
   }
 
   /** Once per burst. Returns true when neighbours may have changed. */
@@ -71,6 +88,7 @@ export class Directory {
     const { header } = this.region;
     const now = generation(header, Header.Generation);
     if (now !== this.#generation && !isChanging(now)) {
+      this.#forgetRoutes();
       this.#readServices();
       this.#readPlace();
       // Had control changed something meanwhile, the picture may be torn: it is drawn again before the next burst.
@@ -78,6 +96,7 @@ export class Directory {
     }
     const neighbours = generation(header, Header.NeighbourGeneration);
     if (neighbours === this.#neighbourGeneration || isChanging(neighbours)) return false;
+    this.#forgetRoutes();
     this.#readNeighbours();
     this.#neighbourGeneration =
       generation(header, Header.NeighbourGeneration) === neighbours ? neighbours : -1;
@@ -114,6 +133,20 @@ export class Directory {
         return s;
     }
     return -1;
+  }
+
+  /** Frames to destination `d` go to neighbour `n`, until something changes. */
+  learnRoute(d: number, n: number): void {
+    const at = d << ROUTE_SHIFT;
+    this.routes[at + ROUTE_READY] = 1;
+    this.routes[at + ROUTE_MAC_HI] = this.macHi[n]!;
+    this.routes[at + ROUTE_MAC_LO] = this.macLo[n]!;
+    if (d >= this.routed) this.routed = d + 1;
+  }
+
+  #forgetRoutes(): void {
+    this.routes.fill(0, 0, this.routed << ROUTE_SHIFT);
+    this.routed = 0;
   }
 
   #readServices(): void {

@@ -22,6 +22,7 @@ import { Protocol } from "../wire/ipv4.ts";
 import { Chunk, firstChunk, NO_CHUNK, tellingChunk } from "../wire/sctp.ts";
 import type { Context } from "./context.ts";
 import { underPressure } from "./defence.ts";
+import { ROUTE_SHIFT } from "./directory.ts";
 import { NO_FLAGS } from "./frames.ts";
 import { expireNow } from "./life.ts";
 import { nextSctpState, SCTP_TIMEOUTS, SctpState } from "./sctp-state.ts";
@@ -34,7 +35,7 @@ export const ANEW = -1;
 
 /** What becomes of frame `i`, which belongs to connection `row`: Forwarded, DestinationGone or ANEW. */
 export function follow(context: Context, i: number, row: number): number {
-  const { connections, frames, region, settings } = context;
+  const { connections, directory, frames, region, settings } = context;
   const d = connections.rows[(row << ROW_SHIFT) + C_DESTINATION]!;
   const protocol = frames.flowKind[i]! & 0xff;
   if ((frames.tcpFlags[i]! & SYN) !== 0 || protocol === Protocol.Sctp) {
@@ -43,7 +44,7 @@ export function follow(context: Context, i: number, row: number): number {
       return ANEW;
     }
   }
-  if (region.destinations.life[d] !== Life.Live) {
+  if (directory.routes[d << ROUTE_SHIFT] === 0 && region.destinations.life[d] !== Life.Live) {
     if (settings[Setting.expire_nodest_conn] === 0) return Verdict.DestinationGone;
     expireNow(context, row);
     return ANEW;

@@ -19,7 +19,7 @@ import { ANEW, follow } from "./follow.ts";
 import type { FragmentStore } from "./fragments.ts";
 import { FrameKind } from "./frames.ts";
 import { icmp4, icmp6 } from "./icmp.ts";
-import { dispatch } from "./rewrite.ts";
+import { makeDispatchOne } from "./rewrite.ts";
 import { schedule } from "./schedule.ts";
 import { Verdict } from "./verdict.ts";
 import type { WaitingRoom } from "./waiting.ts";
@@ -146,7 +146,8 @@ export function makeDecide(context: Context, fragments: FragmentStore): { all: P
 /** Sends what is to be forwarded to its real server, gives the rest back, and counts every verdict. */
 export function makeDispatch(context: Context, waiting: WaitingRoom): Pass {
   const { frames, counters, extras, ring, answers } = context;
-  const { burst } = frames;
+  const { burst, verdict } = frames;
+  const dispatch = makeDispatchOne(context, waiting);
 
   function leave(i: number, outcome: Verdict): void {
     if (outcome === Verdict.Answered) answers.push(burst.at[i]!, burst.length[i]!);
@@ -158,8 +159,8 @@ export function makeDispatch(context: Context, waiting: WaitingRoom): Pass {
     const { count } = burst;
     let forwarded = 0;
     for (let i = 0; i < count; i++) {
-      let outcome = frames.verdict[i] as Verdict;
-      if (outcome === Verdict.Forwarded) frames.verdict[i] = outcome = dispatch(context, i, waiting);
+      let outcome = verdict[i] as Verdict;
+      if (outcome === Verdict.Forwarded) verdict[i] = outcome = dispatch(i);
       if (outcome === Verdict.Forwarded) forwarded++;
       else leave(i, outcome);
     }

@@ -2,37 +2,60 @@
  * Last stage: the frame goes to its real server. Direct routing changes the destination MAC, stamps our own MAC as
  * source, and with `ttl: decrement` takes one from the TTL; from byte 12 on nothing else changes.
  */
-import { Method } from "../table/destinations.ts";
+import { Life, Method } from "../table/destinations.ts";
 import { Setting } from "../table/settings.ts";
 import * as ethernet from "../wire/ethernet.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import * as ipv6 from "../wire/ipv6.ts";
 import { answerTimeExceeded, answerTooBig } from "./answer.ts";
 import type { Context } from "./context.ts";
+import { ROUTE_MAC_HI, ROUTE_MAC_LO, ROUTE_READY, ROUTE_SHIFT } from "./directory.ts";
 import { Verdict } from "./verdict.ts";
 import type { WaitingRoom } from "./waiting.ts";
 
-/** Rewrites and submits frame `i`, whose destination is chosen; or says why not. */
-export function dispatch(context: Context, i: number, waiting: WaitingRoom): Verdict {
-  const { frames, ring, region, directory, settings } = context;
-  const d = frames.destination[i]!;
-  const at = frames.burst.at[i]!;
-  const length = frames.burst.length[i]!;
-  if (region.destinations.method[d] === Method.LocalNode) return Verdict.NotScheduled;
-  if (settings[Setting.ttl] !== 0 && !spendTtl(context, i)) {
-    answerTimeExceeded(context, i);
-    return Verdict.TtlExceeded;
+/** Rewrites and submits a frame whose destination is chosen; or says why not. */
+export type Dispatch = (i: number) => Verdict;
+
+export function makeDispatchOne(context: Context, waiting: WaitingRoom): Dispatch {
+  const { frames, ring, directory, settings } = context;
+  const { burst, destination, bytes } = frames;
+  const { routes, station } = directory;
+  const { view } = ring;
+  const { life, method, neighbour } = context.region.destinations;
+
+  /** The first frame since something changed. A deleted destination keeps no route: `follow` is to see that it is gone. */
+  function ask(d: number, at: number, length: number): Verdict {
+    const n = neighbour[d]!;
+    if (directory.reachable[n] === 0) return waiting.hold(context, at, length, n);
+    if (directory.stale[n] !== 0) waiting.want(context, n);
+    if (life[d] === Life.Live) directory.learnRoute(d, n);
+    address(context, at, n);
+    ring.submit(at, length);
+    return Verdict.Forwarded;
   }
-  if (frames.bytes[i]! > settings[Setting.mtu]! && !ring.isSuperFrame(at) && isWhole(context, i)) {
-    answerTooBig(context, i, settings[Setting.mtu]!);
-    return Verdict.TooBig;
-  }
-  const n = region.destinations.neighbour[d]!;
-  if (directory.reachable[n] === 0) return waiting.hold(context, at, length, n);
-  if (directory.stale[n] !== 0) waiting.want(context, n);
-  address(context, at, n);
-  ring.submit(at, length);
-  return Verdict.Forwarded;
+
+  return (i) => {
+    const d = destination[i]!;
+    const route = d << ROUTE_SHIFT;
+    const ready = routes[route + ROUTE_READY] !== 0;
+    if (!ready && method[d] === Method.LocalNode) return Verdict.NotScheduled;
+    const at = burst.at[i]!;
+    const length = burst.length[i]!;
+    if (settings[Setting.ttl] !== 0 && !spendTtl(context, i)) {
+      answerTimeExceeded(context, i);
+      return Verdict.TtlExceeded;
+    }
+    if (bytes[i]! > settings[Setting.mtu]! && !ring.isSuperFrame(at) && isWhole(context, i)) {
+      answerTooBig(context, i, settings[Setting.mtu]!);
+      return Verdict.TooBig;
+    }
+    if (!ready) return ask(d, at, length);
+    ethernet.writeMac(view, at, routes[route + ROUTE_MAC_HI]!, routes[route + ROUTE_MAC_LO]!);
+    if (settings[Setting.source_mac] === 0)
+      ethernet.writeMac(view, at + ethernet.ETH_SOURCE, station.macHi, station.macLo);
+    ring.submit(at, length);
+    return Verdict.Forwarded;
+  };
 }
 
 /** Writes the MACs of a frame that goes to neighbour `n`. */
