@@ -3,7 +3,7 @@
  *
  *   --quick         the ratios only, under four minutes
  *   --json          the ratios as one JSON object on stdout (with --quick or without)
- *   --only LIST     of path, netns, bulk, web, micro
+ *   --only LIST     of path, cost, growth, zeroloss, latency, bulk
  *   --rounds N      interleaved rounds, 7 by default
  *   --out FOLDER    bench/results/local by default
  *   --compare BEFORE AFTER   two results.json side by side, measures nothing
@@ -14,7 +14,7 @@ import { parseArgs } from "node:util";
 import { compareResults, showChanges } from "./compare.ts";
 import { describeMachine } from "./machine.ts";
 import { bulkSection } from "./netns/bulk.ts";
-import { netnsSection } from "./netns/section.ts";
+import { costPart, growthPart, latencyPart, zeroLossPart } from "./netns/section.ts";
 import { pathSection } from "./path/section.ts";
 import { ROOT } from "./places.ts";
 import { markdownReport, ratioTable } from "./report.ts";
@@ -23,7 +23,10 @@ import { attempt, type Effort, joinSections, type Section } from "./section.ts";
 
 const PARTS: Readonly<Record<string, { run: (effort: Effort) => Promise<Section>; quick: boolean }>> = {
   path: { run: pathSection, quick: true },
-  netns: { run: netnsSection, quick: true },
+  cost: { run: costPart, quick: true },
+  growth: { run: growthPart, quick: true },
+  zeroloss: { run: zeroLossPart, quick: true },
+  latency: { run: latencyPart, quick: false },
   bulk: { run: bulkSection, quick: true },
 };
 

@@ -62,6 +62,7 @@ export async function directorSite(stage: Stage, name: string, shape: DirectorSh
       arm,
       how: `${ring}, ${shape.wait ?? "poll"}`,
       stateful: true,
+      ownXdp: shape.ring !== "packet",
       cpu: () => threadCpu(program.pid, thread),
       close: async () => {
         await program.stop();

@@ -102,7 +102,8 @@ export async function xdpSite(stage: Stage, name: string): Promise<Site> {
   within(arm.namespace, () => attach(reflector(), "eth0", "bench_reflect"));
   // veth takes frames of XDP_TX only at an end that has a program itself, or GRO (IO-FACTS 6).
   within(stage.load, () => attach(passer(), arm.device, "bench_pass"));
-  return kernelSite(name, arm, "XDP_TX, native", () => {
+  const close = () => {
     for (const fd of fds.reverse()) addon.close(fd);
-  });
+  };
+  return { ...kernelSite(name, arm, "XDP_TX, native", close), ownXdp: true };
 }

@@ -97,6 +97,7 @@ export async function referenceSite(stage: Stage, name: string, shape: Reference
     arm,
     how: `${ring.how}, ${shape.wait ?? "poll"}`,
     stateful: true,
+    ownXdp: shape.ring === "xdp",
     cpu: () => threadCpu(child.pid!),
     close: async () => {
       child.stdin!.end();

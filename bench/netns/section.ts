@@ -1,6 +1,6 @@
 /** End to end over veth: every forwarder behind its own cable, in the same run. */
 import type { Ratio, Table } from "../results.ts";
-import { attempt, type Effort, joinSections, NOTHING, type Section } from "../section.ts";
+import { type Effort, joinSections, NOTHING, type Section } from "../section.ts";
 import { median, ratio, spread } from "../statistics.ts";
 import { capMissing, capSite } from "./cap-site.ts";
 import { directorSite } from "./director-site.ts";
@@ -10,6 +10,7 @@ import { referenceSite } from "./reference-site.ts";
 import type { Site } from "./site.ts";
 import { Stage } from "./stage.ts";
 import { costRatio, costs, interleave, rawOf, throughputPicture, throughputTable } from "./throughput.ts";
+import { overload } from "./traffic.ts";
 import { zeroLossRates } from "./zero-loss.ts";
 
 export const OWN_PACKET = "dr-director af_packet";
@@ -119,8 +120,7 @@ async function growthSection(stage: Stage, site: Site, effort: Effort): Promise<
 }
 
 async function again(stage: Stage, site: Site, load: { milliseconds: number; flows: number }) {
-  const { pass } = await import("./traffic.ts");
-  return new Map([[site.name, [await pass(stage, site, load)]]]);
+  return new Map([[site.name, [await overload(stage, site, load)]]]);
 }
 
 async function zeroLossSection(
@@ -161,30 +161,44 @@ async function openCap(stage: Stage, name: string): Promise<Site> {
   return capSite(stage, name);
 }
 
-export async function netnsSection(effort: Effort): Promise<Section> {
+const OWN = MAIN[0];
+
+/** Opens a stage and sites on it, and closes them whatever happens. */
+async function onStage(
+  wanted: Parameters<typeof openSites>[1],
+  run: (stage: Stage, sites: readonly Site[], absent: readonly Absent[]) => Promise<Section>,
+): Promise<Section> {
   const stage = new Stage();
-  const open: Site[] = [];
+  let sites: readonly Site[] = [];
   try {
     await stage.prepare();
-    const main = await openSites(stage, [...MAIN, ...(effort.quick ? [] : KERNEL)]);
-    open.push(...main.sites);
-    const cap = await openSites(stage, [[CAP, openCap]]);
-    open.push(...cap.sites);
-    const all = effort.quick ? main.sites : [...main.sites, ...cap.sites];
-    const absent = effort.quick ? main.absent : [...main.absent, ...cap.absent];
-    const own = main.sites.find((site) => site.name === OWN_PACKET);
-    if (own === undefined) throw new Error(`dr-director does not start: ${absent[0]?.reason}`);
-    const searched = effort.quick ? [own, ...cap.sites] : all.filter(({ name }) => name !== "drop");
-    const sections = [
-      await attempt("cost", effort, () => costSection(stage, all, absent, effort)),
-      await attempt("growth", effort, () => growthSection(stage, own, effort)),
-      await attempt("zeroLoss", effort, () => zeroLossSection(stage, searched, cap.absent, effort)),
-    ];
-    if (!effort.quick)
-      sections.push(await attempt("latency", effort, () => latencySection(stage, main.sites, effort)));
-    return joinSections(sections);
+    const opened = await openSites(stage, wanted);
+    sites = opened.sites;
+    if (!sites.some((site) => site.name === OWN_PACKET))
+      throw new Error(`dr-director does not start: ${opened.absent[0]?.reason}`);
+    return await run(stage, sites, opened.absent);
   } finally {
-    await Promise.all(open.map((site) => site.close()));
+    await Promise.all(sites.map((site) => site.close()));
     await stage.close();
   }
+}
+
+export function costPart(effort: Effort): Promise<Section> {
+  const wanted = effort.quick ? MAIN : [...MAIN, ...KERNEL, [CAP, openCap] as const];
+  return onStage(wanted, (stage, sites, absent) => costSection(stage, sites, absent, effort));
+}
+
+export function growthPart(effort: Effort): Promise<Section> {
+  return onStage([OWN], (stage, [own]) => growthSection(stage, own!, effort));
+}
+
+export function zeroLossPart(effort: Effort): Promise<Section> {
+  const others = effort.quick ? [OWN] : [...MAIN, ...KERNEL.filter(([name]) => name !== "drop")];
+  return onStage([...others, [CAP, openCap]], (stage, sites, absent) =>
+    zeroLossSection(stage, sites, absent, effort),
+  );
+}
+
+export function latencyPart(effort: Effort): Promise<Section> {
+  return onStage(MAIN, (stage, sites) => latencySection(stage, sites, effort));
 }

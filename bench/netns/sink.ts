@@ -31,9 +31,9 @@ const SKB_DATA_END = 80;
 
 const FRAME = 60;
 const SOURCE_MAC = 6;
-const MAGIC_AT = 54;
-const NUMBER_AT = 56;
-const MAGIC = 0xd1e5;
+export const MAGIC_AT = 54;
+export const NUMBER_AT = 56;
+export const MAGIC = 0xd1e5;
 /** First four bytes of a real server's MAC, 02:02:90:00, in the machine's order. */
 const SERVER = 0x0090_0202;
 

@@ -5,7 +5,7 @@ import type { Effort, Section } from "../section.ts";
 import { median, ratio, spread } from "../statistics.ts";
 import type { Site } from "./site.ts";
 import type { Stage } from "./stage.ts";
-import { type Load, openFlows, type Passage, pass } from "./traffic.ts";
+import { type Load, openFlows, overload, type Passage } from "./traffic.ts";
 
 /** Until the machine code is what it will be. */
 const WARM_MS = 1_500;
@@ -23,10 +23,10 @@ export async function interleave(
   for (const site of sites) {
     say(`netns: ${site.name} (${site.how}), ${load.size ?? 60} bytes, ${load.flows ?? 1000} flows`);
     await openFlows(stage, site, load);
-    await pass(stage, site, { ...load, milliseconds: WARM_MS });
+    await overload(stage, site, { ...load, milliseconds: WARM_MS });
   }
   for (let round = 0; round < rounds; round++)
-    for (const site of sites) passages.get(site.name)!.push(await pass(stage, site, load));
+    for (const site of sites) passages.get(site.name)!.push(await overload(stage, site, load));
   return passages;
 }
 
@@ -83,7 +83,7 @@ const COLUMNS = [
 export function throughputTable(rounds: Rounds, sites: readonly Site[], size: number): Table {
   return {
     name: `throughput_${size}`,
-    title: `${size}-byte frames, as many as the generator makes`,
+    title: `${size}-byte frames, more than any forwarder takes`,
     note: "CPU of the forwarding thread a frame that came through, median (least–most); on veth it holds the receiver's softirq. For what the kernel does itself: the sender's CPU beyond that of sending to a drop rule. An overloaded forwarder's rate says less than its cost.",
     columns: COLUMNS,
     rows: sites.map((site) => row(rounds, site)),

@@ -1,6 +1,7 @@
 /** Load through a forwarder, and what became of it. */
 import { join } from "node:path";
 import { BENCH_BUILD } from "../places.ts";
+import { flood } from "./flood.ts";
 import { Sink } from "./sink.ts";
 import type { Site } from "./site.ts";
 import { DIRECTOR_MAC, LOAD_CPU, type Stage, VIP } from "./stage.ts";
@@ -29,7 +30,7 @@ export interface Latency {
   readonly latency: Readonly<Record<string, number>>;
 }
 
-interface Sent extends Partial<Latency> {
+export interface Sent extends Partial<Latency> {
   readonly sent: number;
   readonly refused: number;
   readonly nanoseconds: number;
@@ -115,11 +116,21 @@ async function openPortion(stage: Stage, site: Site, load: Load & { readonly fra
 }
 
 /** Sends load through the forwarder. Throws when what comes out is not what direct routing makes of what went in. */
-export async function pass(stage: Stage, site: Site, load: Load): Promise<Passage> {
+export function pass(stage: Stage, site: Site, load: Load): Promise<Passage> {
+  return through(stage, site, () => stage.ask<Sent>(argvOf("send", site, load)));
+}
+
+/** The same with more frames than it takes (flood.ts). */
+export function overload(stage: Stage, site: Site, load: Load): Promise<Passage> {
+  const { size = 60, flows = 1000, milliseconds = 800 } = load;
+  return through(stage, site, async () => flood(stage, site, size, flows, milliseconds));
+}
+
+async function through(stage: Stage, site: Site, send: () => Promise<Sent>): Promise<Passage> {
   const sink = new Sink(stage.load, site.arm.device);
   try {
     const before = site.cpu();
-    const sent = await stage.ask<Sent>(argvOf("send", site, load));
+    const sent = await send();
     await pause(DRAIN_MS);
     const after = site.cpu();
     const arrived = sink.read();

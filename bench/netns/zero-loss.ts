@@ -7,6 +7,8 @@ import type { Stage } from "./stage.ts";
 import { openFlows, pass } from "./traffic.ts";
 
 const LOW = 5_000;
+/** Where the search goes when even its begin was too fast. */
+const LOWEST = 500;
 const HIGH = 900_000;
 /** After the first search of a site the next ones look around what it found. */
 const AROUND = 1.6;
@@ -30,7 +32,11 @@ export async function zeroLossRates(
         // What the generator could not make in time was not offered, so it proves nothing.
         return passage.offered < rate * 0.97 ? Math.max(1, passage.lost) : passage.lost;
       };
-      const { rate } = await highestWithoutLoss(lossAt, { low, high, precision: quick ? 0.1 : 0.04 });
+      const precision = quick ? 0.1 : 0.04;
+      let { rate } = await highestWithoutLoss(lossAt, { low, high, precision });
+      if (rate === 0) rate = (await highestWithoutLoss(lossAt, { low: LOWEST, high: low, precision })).rate;
+      // A forwarder that loses even then is taken at the lowest rate, to its advantage.
+      rate = Math.max(rate, LOWEST);
       say(`zero loss: ${site.name} ${Math.round(rate / 1000)} kpps`);
       found.get(site.name)!.push(rate);
     }
