@@ -4,6 +4,7 @@ import type { Director } from "../control/director.ts";
 import { parseListenAddress } from "../control/listen-address.ts";
 import type { Taps } from "../control/taps.ts";
 import { Live } from "../observe/live.ts";
+import { LIVE_STREAM } from "../observe/live-schema.ts";
 import { addEvents, eventsOf, serveWeb, WebError } from "../observe/web.ts";
 import { native } from "../ring/native.ts";
 import type { Logger } from "./log.ts";
@@ -14,7 +15,7 @@ const LOOPBACK = /^(127\.|::1$)/;
 export function addLive(api: FastifyInstance, director: Director, taps: Taps): Live {
   const label = director.config.interface ?? "";
   const live = new Live({ source: director, taps, label, now: () => native().monotonic() });
-  addEvents(api, "/v1/live", eventsOf(live));
+  addEvents(api, LIVE_STREAM.path, eventsOf(live));
   return live;
 }
 

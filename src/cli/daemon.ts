@@ -15,6 +15,7 @@ import { SchedulerModuleError } from "../control/scheduler-modules.ts";
 import { SilenceError } from "../control/silence.ts";
 import { SuccessionDoor } from "../control/succession.ts";
 import { MetricsServerError, serveMetrics } from "../observe/http.ts";
+import { LIVE_STREAM } from "../observe/live-schema.ts";
 import { Metrics } from "../observe/metrics.ts";
 import { KernelRates } from "../observe/rates.ts";
 import { WebError } from "../observe/web.ts";
@@ -121,7 +122,7 @@ async function openDoors(director: Director, logger: Logger, flags: RunFlags): P
   const close = async () => void (await Promise.allSettled(doors.map(async (shut) => shut())));
   try {
     doors.push(await openDaemonCapture(director, flags, logger));
-    const api = createApi(director, [metricsPage(metrics)]);
+    const api = createApi(director, [metricsPage(metrics)], [LIVE_STREAM]);
     const live = addLive(api, director, director.taps);
     doors.push(() => live.close());
     doors.push(await listen(api, socket, group, director.hasPredecessor));

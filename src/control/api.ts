@@ -18,7 +18,7 @@ import { type Config, ConfigError, parseConfig } from "./config.ts";
 import type { Director } from "./director.ts";
 import { addExplain } from "./explain-api.ts";
 import type { CommandError, CommandErrorCode, DirectorCommand, Listing } from "./model.ts";
-import { openApiDocument, type Page } from "./openapi.ts";
+import { type EventStream, openApiDocument, type Page } from "./openapi.ts";
 import { procIpVs, procIpVsStats } from "./proc-text.ts";
 import { requestFault } from "./request-fault.ts";
 import { addState } from "./state-api.ts";
@@ -45,8 +45,15 @@ const STATUS: Readonly<Record<CommandErrorCode, number>> = {
   EPERM: 403,
 };
 
-/** The API over a director, not yet listening; `pages` are served besides its own routes. */
-export function createApi(director: Director, pages: readonly Page[] = []): FastifyInstance {
+/**
+ * The API over a director, not yet listening; `pages` are served besides its own routes. `streams` are only described:
+ * who makes the events hangs the route on what is returned.
+ */
+export function createApi(
+  director: Director,
+  pages: readonly Page[] = [],
+  streams: readonly EventStream[] = [],
+): FastifyInstance {
   const api = fastify({
     bodyLimit: BODY_LIMIT,
     forceCloseConnections: true,
@@ -71,7 +78,7 @@ export function createApi(director: Director, pages: readonly Page[] = []): Fast
   for (const page of pages) {
     api.get(page.path, async (_, reply) => reply.type(page.type).send(await page.text()));
   }
-  api.get("/v1/openapi.json", () => openApiDocument(pages));
+  api.get("/v1/openapi.json", () => openApiDocument(pages, streams));
   api.setErrorHandler((error: Error & { statusCode?: number }, _request, reply) => {
     const status = error.statusCode ?? 500;
     const code = status === 403 ? "EPERM" : status < 500 ? "EINVAL" : status === 503 ? "EAGAIN" : "EIO";

@@ -53,12 +53,28 @@ export interface Page {
   text(): string | Promise<string>;
 }
 
+/** A stream of server-sent events that somebody else makes and hangs on the API. */
+export interface EventStream {
+  readonly path: string;
+  readonly summary: string;
+  /** What each event's data holds, by the event's name. */
+  readonly events: Readonly<Record<string, z.ZodType>>;
+}
+
+/** OpenAPI 3.1 has no word for the events of a stream: `x-events` holds the schema of each one's data. */
+function streamOf({ summary, events }: EventStream): Json {
+  const shapes = Object.fromEntries(Object.entries(events).map(([name, schema]) => [name, shape(schema)]));
+  const content = { "text/event-stream": { schema: text("WHATWG HTML §9.2"), "x-events": shapes } };
+  const full = answer("So many readers are connected already", OBJECT);
+  return { get: { summary, responses: { 200: { description: "Events", content }, 503: full } } };
+}
+
 function pageOf({ summary, type }: Pick<Page, "summary" | "type">): Json {
   const media = type.split(";")[0]!;
   return { get: { summary, responses: { 200: answer(summary, TEXT, media) } } };
 }
 
-export function openApiDocument(pages: readonly Page[] = []): Json {
+export function openApiDocument(pages: readonly Page[] = [], streams: readonly EventStream[] = []): Json {
   return {
     openapi: "3.1.0",
     info: { title: "dr-director control API", version: "1" },
@@ -114,6 +130,7 @@ export function openApiDocument(pages: readonly Page[] = []): Json {
       "/v1/proc/ip_vs": pageOf({ summary: "As /proc/net/ip_vs of a kernel director", type: "text/plain" }),
       "/v1/proc/ip_vs_stats": pageOf({ summary: "As /proc/net/ip_vs_stats", type: "text/plain" }),
       ...Object.fromEntries(pages.map((page) => [page.path, pageOf(page)])),
+      ...Object.fromEntries(streams.map((stream) => [stream.path, streamOf(stream)])),
       "/v1/openapi.json": get("This document", OBJECT),
     },
   };

@@ -26,6 +26,8 @@ export interface DirectorProgramOptions {
   schedulers?: readonly string[];
   /** Takes over from the one that runs in this folder. */
   takeover?: boolean;
+  /** Serves the page there (run --web). */
+  web?: string;
 }
 
 /** GET, or POST when there is a body. */
@@ -76,6 +78,7 @@ export class DirectorProgram {
     const modules = (options.schedulers ?? []).flatMap((module) => ["--scheduler", module]);
     const argv = [process.execPath, built("cli/dr-director.js"), "run", "--config", file, ...modules];
     if (options.takeover === true) argv.push("--takeover");
+    if (options.web !== undefined) argv.push("--web", options.web);
     const program = lab.spawn("director", argv);
     await program.line(/"event":"ready"/, 15_000);
     return new DirectorProgram(program, file, fixed);

@@ -3,6 +3,8 @@ import { Ajv2020 } from "ajv/dist/2020.js";
 import type { FastifyInstance } from "fastify";
 import { beforeEach, describe, expect, test } from "vitest";
 import { createApi } from "../../src/control/api.ts";
+import { openApiDocument } from "../../src/control/openapi.ts";
+import { LIVE_STREAM } from "../../src/observe/live-schema.ts";
 import { TCP_FLAGS } from "../../src/wire/tcp.ts";
 import { client, tcp, World } from "../dataplane/world.ts";
 import { directorOf } from "../helpers/api.ts";
@@ -124,6 +126,17 @@ describe("what is answered is as described", () => {
     expect(ajv.validate({ ...schema }, [vip])).toBe(true);
     expect(ajv.validate({ ...schema }, [{ ...vip, secret: 1 }])).toBe(false);
   });
+});
+
+test("a stream of events is described with each event's data", () => {
+  const { paths: all } = openApiDocument([], [LIVE_STREAM]) as unknown as {
+    paths: Record<string, { get: { responses: Record<string, { content: Content }> } }>;
+  };
+  const stream = all["/v1/live"]!.get.responses["200"]!.content["text/event-stream"]!;
+  const events = (stream as unknown as { "x-events": Record<string, Schema> })["x-events"];
+  expect(Object.keys(events).sort()).toEqual(["frames", "hello", "notice", "picture", "skipped"]);
+  expect(ajv.validate({ ...events.hello }, { version: 1, label: "eth0" })).toBe(true);
+  expect(ajv.validate({ ...events.hello }, { version: 1 })).toBe(false);
 });
 
 test("a route that is not there, and a body that is no JSON, are answered in the same shape", async () => {

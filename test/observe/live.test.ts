@@ -7,6 +7,7 @@ import { QueueTap } from "../../src/dataplane/queue-tap.ts";
 import { VERDICT_NAMES } from "../../src/dataplane/verdict.ts";
 import { Live, type LiveSink, type TapHub } from "../../src/observe/live.ts";
 import type { LiveFrame, LivePicture } from "../../src/observe/live-events.ts";
+import { LIVE_EVENTS } from "../../src/observe/live-schema.ts";
 import { TapQueue, tapMemory } from "../../src/table/tap.ts";
 import { TCP_FLAGS } from "../../src/wire/tcp.ts";
 import { client, tcp, World } from "../dataplane/world.ts";
@@ -53,10 +54,10 @@ class Reader implements LiveSink {
     this.text += text;
   }
 
-  /** What was told under an event's name. */
-  told<T>(event: string): T[] {
+  /** What was told under an event's name, which must be what the API's document says of it. */
+  told<T>(event: keyof typeof LIVE_EVENTS): T[] {
     return [...this.text.matchAll(new RegExp(`event: ${event}\\ndata: (.*)\\n\\n`, "g"))].map(
-      (match) => JSON.parse(match[1]!) as T,
+      (match) => LIVE_EVENTS[event].parse(JSON.parse(match[1]!)) as T,
     );
   }
 

@@ -1,7 +1,9 @@
 /** Debian's Chromium, driven by playwright-core; every page is watched for errors and for requests that leave. */
-import { existsSync } from "node:fs";
+import { existsSync, writeFileSync } from "node:fs";
+import { join } from "node:path";
 import { fileURLToPath, pathToFileURL } from "node:url";
 import { type Browser, type BrowserContextOptions, chromium, type Page } from "playwright-core";
+import type { Namespace } from "../../src/lab/namespace.ts";
 
 export const CHROMIUM = "/usr/bin/chromium";
 export const PAGE_FOLDER = fileURLToPath(new URL("../../dist/web/", import.meta.url));
@@ -22,8 +24,35 @@ export interface Watched {
   readonly requests: string[];
 }
 
-export function launch(): Promise<Browser> {
-  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu"] });
+export function launch(...more: string[]): Promise<Browser> {
+  return chromium.launch({ executablePath: CHROMIUM, args: ["--no-sandbox", "--disable-gpu", ...more] });
+}
+
+/** A browser that sees only what a host of the lab sees: its loopback, its link. `folder` gets the way in. */
+export function launchIn(namespace: Namespace, folder: string, ...more: string[]): Promise<Browser> {
+  const executablePath = join(folder, "chromium-inside");
+  const enter = namespace.enter.map((word) => `'${word}'`).join(" ");
+  writeFileSync(executablePath, `#!/bin/sh\nexec ${enter} ${CHROMIUM} "$@"\n`, { mode: 0o755 });
+  return chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-gpu", ...more] });
+}
+
+/** Milliseconds between the page's turns at drawing, over so many seconds: a page that freezes has a long one. */
+export function turns(page: Page, seconds: number): Promise<number[]> {
+  return page.evaluate(`new Promise((done) => {
+    const gaps = []; let last = performance.now(); const end = last + ${seconds * 1000};
+    const look = (now) => { gaps.push(now - last); last = now; now < end ? requestAnimationFrame(look) : done(gaps); };
+    requestAnimationFrame(look);
+  })`);
+}
+
+/** Seconds of processor time that the page's own thread has used: what others do on the machine is not in it. */
+export async function threadSeconds(page: Page): Promise<() => Promise<number>> {
+  const session = await page.context().newCDPSession(page);
+  await session.send("Performance.enable", { timeDomain: "threadTicks" });
+  return async () => {
+    const { metrics } = await session.send("Performance.getMetrics");
+    return metrics.find(({ name }) => name === "TaskDuration")!.value;
+  };
 }
 
 export const WIDE = { width: 1280, height: 900 };
