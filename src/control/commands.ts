@@ -207,7 +207,7 @@ export class Commands implements CommandExecutor {
     const { s, server } = this.#place(serviceKey, serverKey, false);
     const d = this.#server(s, server);
     this.#change(() => {
-      const before = this.destinations.remove(s, d);
+      const before = this.destinations.remove(s, d, this.#options.now());
       this.#binding.changed(s, { kind: "removed", destination: d, before });
     });
   }
@@ -326,7 +326,7 @@ export class Commands implements CommandExecutor {
   #dropService(s: number): void {
     // First, so that whoever finds this half done does the rest (mend.ts).
     this.region.services.live[s] = 0;
-    this.destinations.removeAll(s);
+    this.destinations.removeAll(s, this.#options.now());
     this.services.remove(s);
     this.#binding.forget(s);
   }

@@ -26,6 +26,8 @@ import { setThresholds } from "./thresholds.ts";
 
 /** How long a deleted destination nobody points at is kept, ms. */
 export const TRASH_PERIOD = 120_000;
+/** How often the trash is looked through, from the first deletion on: ip_vs_dest_trash_expire. */
+const TRASH_ROUND = TRASH_PERIOD / 2;
 
 /** What -a and -e set. */
 export interface DestinationValues {
@@ -43,6 +45,8 @@ export class DestinationRows {
   /** Trash of services that still exist, by service row. */
   readonly #trashOf = new Map<number, Set<number>>();
   readonly neighbours: NeighbourUsers;
+  /** When the trash is looked through next, ms. */
+  #round = 0;
 
   constructor(region: Region) {
     this.#region = region;
@@ -105,7 +109,7 @@ export class DestinationRows {
   }
 
   /** Takes a destination out of its service's list into the trash; the one before it, or NONE. */
-  remove(s: number, d: number): number {
+  remove(s: number, d: number, now: number): number {
     const { destinations, services } = this.#region;
     let before = NONE;
     let at = services.first[s]!;
@@ -115,33 +119,36 @@ export class DestinationRows {
     }
     if (before === NONE) services.first[s] = destinations.next[d]!;
     else destinations.next[before] = destinations.next[d]!;
-    this.#throwAway(s, d);
+    this.#throwAway(s, d, now);
     return before;
   }
 
   /** The service goes: all its destinations to the trash, and what lay there already loses its service. */
-  removeAll(s: number): void {
+  removeAll(s: number, now: number): void {
     const { destinations, services } = this.#region;
     let d = services.first[s]!;
     services.first[s] = NONE;
     while (d !== NONE) {
       const next = destinations.next[d]!;
-      this.#throwAway(s, d);
+      this.#throwAway(s, d, now);
       d = next;
     }
     for (const gone of this.trashOf(s)) destinations.service[gone] = NONE;
     this.#trashOf.delete(s);
   }
 
-  /** Frees what has lain idle in the trash for two minutes. Call about once a second. */
+  /**
+   * Frees what has lain idle in the trash for two minutes. Call about once a second. As in the kernel the trash is
+   * looked through once a minute, so that a real server comes back with its numbers for three minutes and more.
+   */
   sweep(now: number): void {
-    if (this.#trash.size === 0) return;
+    if (this.#trash.size === 0 || now < this.#round) return;
+    this.#round = now + TRASH_ROUND;
     const { idle } = this.#region.destinations;
+    this.#freeIdle((d) => idle[d] !== 0 && idle[d]! + TRASH_PERIOD <= now);
     for (const d of this.#trash.values()) {
-      if (references(this.#region, d) > 0) idle[d] = 0;
-      else if (idle[d] === 0) idle[d] = Math.max(now, Number.MIN_VALUE);
+      if (idle[d] === 0 && references(this.#region, d) === 0) idle[d] = Math.max(now, Number.MIN_VALUE);
     }
-    this.#freeIdle((d) => idle[d]! + TRASH_PERIOD <= now);
   }
 
   #freeIdle(may: (d: number) => boolean): void {
@@ -194,8 +201,9 @@ export class DestinationRows {
     return d;
   }
 
-  #throwAway(s: number, d: number): void {
+  #throwAway(s: number, d: number, now: number): void {
     const { destinations, header, settings } = this.#region;
+    if (this.#trash.size === 0) this.#round = now + TRASH_ROUND;
     this.#live.delete(this.#liveText(s, this.server(d)));
     destinations.life[d] = Life.Trash;
     destinations.idle[d] = 0;

@@ -238,8 +238,8 @@ describe("real servers", () => {
     const n = region.destinations.neighbour[row("10.0.0.11")]!;
     expect(region.neighbours.users[n]).toBe(2);
     commands.execute({ kind: "clear" });
-    commands.sweep(2000);
-    commands.sweep(122_000);
+    commands.sweep(now + 60_000);
+    commands.sweep(now + 180_000);
     expect(region.neighbours.users[n]).toBe(0);
   });
 });
@@ -285,16 +285,16 @@ describe("the trash", () => {
     expect(list()[0]!.stats.conns).toBe(0);
   });
 
-  it("is emptied two minutes after the last connection; the service keeps what was counted", () => {
+  // ip_vs_dest_trash_expire (ip_vs_ctl.c): once a minute, and two minutes from when nobody was first seen to need it.
+  it("is looked through once a minute and emptied two minutes after it was seen idle; the service keeps what was counted", () => {
     const d = row("10.0.0.11");
     count(d, 0);
     remove(KEY, "10.0.0.11");
-    commands.sweep(5_000);
+    commands.sweep(now + 60_000);
     region.shards[0]!.counters.active[d] = 0;
-    commands.sweep(10_000);
-    commands.sweep(129_999);
+    for (const after of [119_999, 120_000, 180_000, 239_999]) commands.sweep(now + after);
     expect(region.destinations.life[d]).toBe(Life.Trash);
-    commands.sweep(130_000);
+    commands.sweep(now + 240_000);
     expect(region.destinations.life[d]).toBe(Life.Free);
     expect(list()[0]!.stats).toMatchObject({ conns: 1, inPkts: 2, inBytes: 80 });
     add(KEY, server("10.0.0.12"));

@@ -111,8 +111,9 @@ describe("re-homing", () => {
       world.addServer(n);
       world.deleteServer(n);
     }
+    world.now += 60_000;
     world.commands.sweep(world.now);
-    world.now += 121_000;
+    world.now += 120_000;
     world.commands.sweep(world.now);
     world.addServer(4);
     expect(world.region.destinations.life.findLastIndex((life) => life !== 0)).toBeGreaterThan(40);

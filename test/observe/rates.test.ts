@@ -70,7 +70,7 @@ describe("rates", () => {
     counters!.active.fill(0);
     counters!.inactive.fill(0);
     world.deleteServer(1);
-    world.commands.sweep(world.now);
+    world.commands.sweep(world.now + 60_000);
     world.commands.sweep(world.now + 200_000);
     rates.tick(world.now + ESTIMATE_MS);
     const { inPps } = rates.service(0);
