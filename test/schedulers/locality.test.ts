@@ -51,6 +51,20 @@ describe.each(["lblc", "lblcr"])("%s", (name) => {
     expect(to(bench, 1)).toBe(rs3);
   });
 
+  it("remembers an address once, however often its server changes, and nothing when nobody serves", () => {
+    const remembered = (): number => (bench.views[0]!.plan as { cache: AddressCache }).cache.length;
+    const all = [rs1, rs2, rs3];
+    for (const d of all) bench.region.destinations.overload[d] = 1;
+    expect(to(bench, 1)).toBe(NO_DESTINATION);
+    expect(remembered()).toBe(0);
+    bench.region.destinations.overload.fill(0);
+    for (const d of [rs3, rs2, rs1]) {
+      expect(to(bench, 1)).toBe(d);
+      bench.edit(d, 0);
+    }
+    expect(remembered()).toBe(1);
+  });
+
   it("finds the server again after it was deleted and added, even in another row", () => {
     expect(to(bench, 1)).toBe(rs3);
     expect(to(bench, 2)).toBe(rs3);
@@ -121,6 +135,13 @@ describe.each(["lblc", "lblcr"])("%s", (name) => {
 });
 
 describe("lblc", () => {
+  it("takes two ports of one real server for two servers", () => {
+    const bench = new Bench("lblc");
+    const [, second] = [80, 81].map((port) => bench.add(v4(0x0a00000b), 10, {}, port)) as [number, number];
+    expect(to(bench, 1)).toBe(second);
+    expect(to(bench, 1)).toBe(second);
+  });
+
   it("regards no threshold: an address stays with its server though it is overloaded", () => {
     const bench = new Bench("lblc");
     const [, rs2] = [1, 2].map((n) => bench.add(v4(0x0a00000a + n), 10)) as [number, number];
@@ -157,6 +178,30 @@ describe("lblcr", () => {
   it("passes over an overloaded one of the set", () => {
     bench.region.destinations.overload[rs1] = 1;
     expect(to(bench, 1)).toBe(rs2);
+  });
+
+  it("leaves a set alone whose servers are all quiesced, and takes another in", () => {
+    const rs3 = bench.add(v4(0x0a00000d), 10);
+    for (const d of [rs1, rs2]) bench.edit(d, 0);
+    expect(to(bench, 2, DAY / 2)).toBe(rs3);
+    bench.edit(rs3, 0);
+    expect(to(bench, 1, DAY / 2)).toBe(NO_DESTINATION);
+    expect(to(bench, 1, DAY + MINUTE)).toBe(NO_DESTINATION);
+    bench.edit(rs3, 10);
+    expect(to(bench, 1, DAY + 2 * MINUTE)).toBe(rs3);
+  });
+
+  it("does not begin the day anew when the least loaded of all is in the set already", () => {
+    // rs1 has more than its weight and rs3 no active connection, but so many others that rs1 stays the least loaded.
+    const rs3 = bench.add(v4(0x0a00000d), 10);
+    bench.count(rs1, 11, 0);
+    bench.count(rs2, 12, 0);
+    bench.count(rs3, 0, 1_000_000);
+    for (const now of [1, DAY / 2, DAY - 1, DAY + MINUTE]) expect(to(bench, 1, now)).toBe(rs1);
+    // So rs2, the most loaded, has left it by now.
+    const { cache, sets } = bench.views[0]!.plan as { cache: AddressCache; sets: ServerSets };
+    const set = cache.value(cache.find(Int32Array.from(v4(0xc6336401)), 0, DAY + MINUTE));
+    expect(sets.after(set)).toBe(0);
   });
 
   it("takes the most loaded out of a set that was not changed for a day, and no more for a day", () => {
@@ -217,6 +262,8 @@ describe("a deleted server in a set of lblcr", () => {
     const row = 1;
     const freed = (bench: Bench): void => void (bench.region.destinations.life[row] = Life.Free);
     expect(leftOf({ 1: 3, 2: 5 }, 2, freed)).toEqual([2]);
+    const first = (bench: Bench): void => void (bench.region.destinations.life[0] = Life.Free);
+    expect(leftOf({ 1: 5, 2: 3 }, 1, first)).toEqual([1]);
     const strangers = (bench: Bench): void => {
       freed(bench);
       expect(bench.add(v4(0x0a000063), 1)).toBe(row);
@@ -243,6 +290,19 @@ describe("a deleted server in a set of lblcr", () => {
   });
 });
 
+describe("the sets of lblcr", () => {
+  it("give their room back when their address is forgotten", () => {
+    const bench = new Bench("lblcr");
+    bench.add(v4(0x0a00000b), 10);
+    const plan = bench.views[0]!.plan as { sets: ServerSets };
+    bench.region.settings[Setting.lblcr_expiration] = 60;
+    for (let hour = 0; hour < 5; hour++) {
+      for (let n = 0; n < 200; n++) to(bench, hour * 1000 + n, hour * 60 * MINUTE);
+    }
+    expect(plan.sets.with(0, 0)).toBeLessThanOrEqual(201);
+  });
+});
+
 describe("a set of three in lblcr", () => {
   it("shrinks once a day", () => {
     const bench = new Bench("lblcr");
@@ -263,6 +323,8 @@ describe("a set of three in lblcr", () => {
     expect(members(DAY + MINUTE)).toBe(2);
     expect(members(2 * DAY)).toBe(2);
     expect(members(2 * DAY + 3 * MINUTE)).toBe(1);
+    expect(members(3 * DAY)).toBe(1);
+    expect(members(3 * DAY + 4 * MINUTE)).toBe(1);
   });
 });
 

@@ -24,7 +24,7 @@ const TESTS = {
   ],
 };
 /** A test that takes longer than this is too slow to be asked some hundred times. */
-const SLOW = 4000;
+const SLOW = 20_000;
 /** A mutant that is met so many times as often as the code that it replaces has made an endless loop. */
 const LOOP = 50;
 
@@ -60,6 +60,12 @@ export class Hunt {
   #atLoad = new Map();
   /** Tests that killed lately are asked first. */
   #kills = new Map();
+  #patience;
+
+  /** @param patience milliseconds of tests (by themselves, before any mutant) that one mutant is worth */
+  constructor(patience) {
+    this.#patience = patience;
+  }
 
   /** @param rooms the folders of src/ whose mutants come; @param only a pattern instead of the rooms' own */
   async begin(rooms, only) {
@@ -94,9 +100,16 @@ export class Hunt {
     return await this.#worker.ask({ load: files, mutant }, 60_000);
   }
 
+  /** The quick ones and the lucky ones first, as many as patience lasts for. */
   #order(tests) {
     const worth = ({ id, ms }) => ms / (1 + 3 * (this.#kills.get(id) ?? 0));
-    return [...tests].sort((a, b) => worth(a) - worth(b));
+    let left = this.#patience;
+    return [...tests]
+      .sort((a, b) => worth(a) - worth(b))
+      .filter(({ ms }) => {
+        left -= ms;
+        return left + ms > 0;
+      });
   }
 
   async one({ id: mutant, fileName }, mutants) {

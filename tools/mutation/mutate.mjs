@@ -1,9 +1,9 @@
 /**
- * node mutate.mjs [--sample N] [--seed N] [--minutes N] [--again] [--tests PATTERN] FILE…
+ * node mutate.mjs [--sample N] [--seed N] [--minutes N] [--patience N] [--again] [--tests PATTERN] FILE…
  *
  * Changes FILE (src/schedulers/rr.ts …) in one place after the other and looks whether a test notices. --sample: that
  * many mutants of each file, drawn by --seed. --again: only those that survived last time. --tests: other tests than
- * the room's own.
+ * the room's own. --patience: a mutant survives that so many seconds of tests did not notice, the quickest first.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -21,6 +21,7 @@ const { values, positionals: sources } = parseArgs({
     seed: { type: "string", default: "1" },
     minutes: { type: "string", default: "14" },
     tests: { type: "string" },
+    patience: { type: "string", default: "5" },
     again: { type: "boolean", default: false },
   },
 });
@@ -52,39 +53,50 @@ function keyOf({ location, mutatorName, replacement, file }) {
   return { line: start.line + 1, column: start.column + 1, mutatorName, text, replacement };
 }
 
-function chosen(all, file) {
+function chosen(all, file, before) {
   const mutants = all.filter((mutant) => mutant.file === file);
-  if (values.again && existsSync(reportOf(file))) {
-    const { survivors } = JSON.parse(readFileSync(reportOf(file), "utf8"));
-    const name = ({ text, replacement, mutatorName }) => `${mutatorName} ${text} ${replacement}`;
-    const wanted = new Set(survivors.map(name));
-    return mutants.filter((mutant) => wanted.has(name(keyOf(mutant))));
+  if (before === undefined) {
+    return values.sample ? draw(mutants, Number(values.sample), Number(values.seed)) : mutants;
   }
-  return values.sample ? draw(mutants, Number(values.sample), Number(values.seed)) : mutants;
+  const name = ({ text, replacement, mutatorName }) => `${mutatorName} ${text} ${replacement}`;
+  const wanted = new Set(before.survivors.map(name));
+  return mutants.filter((mutant) => wanted.has(name(keyOf(mutant))));
+}
+
+/** What the last run said of a file, when only its survivors are asked for. */
+function lastTime(file) {
+  if (!values.again || !existsSync(reportOf(file))) return;
+  return JSON.parse(readFileSync(reportOf(file), "utf8"));
 }
 
 const end = Date.now() + Number(values.minutes) * 60_000;
 mkdirSync(REPORTS, { recursive: true });
 const all = await mirror(sources);
-const hunt = new Hunt();
+const hunt = new Hunt(Number(values.patience) * 1000);
 await hunt.begin([...new Set(sources.map((file) => file.split("/")[1]))], values.tests);
 for (const file of sources) {
-  const mutants = chosen(all, file);
+  const before = lastTime(file);
+  const mutants = chosen(all, file, before);
   const survivors = [];
   let killed = 0;
   let looked = 0;
   for (const mutant of mutants) {
-    if (Date.now() > end) break;
+    if (Date.now() > end) {
+      if (before === undefined) break;
+      survivors.push(keyOf(mutant));
+      continue;
+    }
     looked++;
     const result = await hunt.one(mutant, all);
     if (result.killed) killed++;
     else survivors.push({ ...keyOf(mutant), uncovered: result.uncovered });
   }
-  await hunt.stillGreen();
   const total = all.filter((mutant) => mutant.file === file).length;
-  writeFileSync(reportOf(file), `${JSON.stringify({ file, total, looked, killed, survivors }, null, 1)}\n`);
+  const sum =
+    before === undefined ? { looked, killed } : { looked: before.looked, killed: before.killed + killed };
+  writeFileSync(reportOf(file), `${JSON.stringify({ file, total, ...sum, survivors }, null, 1)}\n`);
   const late = looked < mutants.length ? `, out of time with ${mutants.length - looked} left` : "";
-  console.log(`${file}: ${total} mutants, ${looked} tried, ${killed} killed${late}`);
+  console.log(`${file}: ${total} mutants, ${sum.looked} tried, ${sum.killed} killed${late}`);
   for (const s of survivors) {
     const how = s.uncovered ? "no test comes here" : "survived";
     console.log(
@@ -92,5 +104,6 @@ for (const file of sources) {
     );
   }
 }
+await hunt.stillGreen();
 hunt.end();
 rmSync(BUILD, { recursive: true });
