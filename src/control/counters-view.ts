@@ -51,8 +51,11 @@ export function zeroDestination(region: Region, d: number): void {
   zero[d * 3 + 2] = destinationTotal(region, d, STAT_BYTES);
 }
 
-/** Where --zero of everything keeps what had been counted until then: in the header, so that it outlives the process. */
-function totalZero({ header }: Region): Float64Array {
+/**
+ * Where --zero of everything keeps what had been counted until then: in the header, so that it outlives the process.
+ * Below 0 when rows that had counted are gone (rehome.ts).
+ */
+export function totalZero({ header }: Region): Float64Array {
   return new Float64Array(header.buffer, header.byteOffset + Header.TotalZero * 4, 3);
 }
 

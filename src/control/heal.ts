@@ -13,6 +13,7 @@ import { NeighbourState } from "../table/neighbours.ts";
 import { MAX_OWN_VIPS, MAX_PEERS, PLACE_PEERS, PLACE_VIPS } from "../table/place.ts";
 import { Header, type Region } from "../table/region.ts";
 import { SETTINGS, Setting, setDefaults } from "../table/settings.ts";
+import { totalZero } from "./counters-view.ts";
 import { Findings, tame } from "./findings.ts";
 import { forget } from "./heal-destinations.ts";
 import { healFlows } from "./heal-flows.ts";
@@ -78,8 +79,7 @@ function healCounters(region: Region, findings: Findings): void {
     }
     findings.add("counters", tame(destination, 0, destination.length, MOST));
   }
-  const total = new Float64Array(region.header.buffer, region.header.byteOffset + Header.TotalZero * 4, 3);
-  findings.add("counters", tame(total, 0, 3, MOST));
+  findings.add("counters", tame(totalZero(region), 0, 3, MOST, { least: -MOST }));
 }
 
 /** The same for rows that nobody counts in. */

@@ -13,13 +13,16 @@ import {
   ROW_SHIFT,
   ROW_WORDS,
 } from "../table/connections.ts";
+import { STATS } from "../table/counters.ts";
 import { Life } from "../table/destinations.ts";
 import { shardOf } from "../table/hash.ts";
 import { NeighbourState } from "../table/neighbours.ts";
 import { Header, type Region, RegionError } from "../table/region.ts";
 import { NONE } from "../table/services.ts";
+import { totalZero } from "./counters-view.ts";
 import { mendTables } from "./mend.ts";
 import { isHalfOpen } from "./recover.ts";
+import { translateDestinations } from "./scheduler-binding.ts";
 
 export interface Rehomed {
   readonly connections: number;
@@ -87,6 +90,7 @@ export function rehome(from: Region, to: Region): Rehomed {
   const { wanted: _old, ...asked } = neighbours; // a cell per shard: asked for anew when wanted
   moveRows(asked, to.neighbours, neighbours.capacity, to.neighbours.capacity, n);
   for (const row of s) if (row !== NONE) to.services.first[row] = through(d, to.services.first[row]!);
+  for (const row of s) if (row !== NONE) translateDestinations(to.services, row, (old) => through(d, old));
   for (const row of d) {
     if (row === NONE) continue;
     to.destinations.next[row] = through(d, to.destinations.next[row]!);
@@ -101,17 +105,22 @@ export function rehome(from: Region, to: Region): Rehomed {
   return moveConnections(from, to, d);
 }
 
-/** What the shards had counted is a sum anyway: the first new shard inherits it. */
+/**
+ * What the shards had counted is a sum anyway: the first new shard inherits it. What stands in rows of destinations
+ * that are gone is part of the whole director's sum; where there is no such row any more, the sum's zero moves.
+ */
 function moveCounters(from: Region, to: Region, d: Int32Array): void {
   const heir = to.shards[0]!.counters;
+  const zero = totalZero(to);
+  zero.set(totalZero(from));
   for (const { counters } of from.shards) {
     for (let i = 0; i < heir.verdict.length; i++) heir.verdict[i]! += counters.verdict[i]!;
     for (let i = 0; i < heir.shard.length; i++) heir.shard[i]! += counters.shard[i]!;
-    const cells = counters.destination.length / d.length;
     for (let row = 0; row < d.length; row++) {
-      if (d[row] === NONE) continue;
-      for (let i = 0; i < cells; i++)
-        heir.destination[d[row]! * cells + i]! += counters.destination[row * cells + i]!;
+      const counts = counters.destination.subarray(row * STATS, (row + 1) * STATS);
+      const [column, at] = d[row] === NONE ? [zero, 0] : [heir.destination, d[row]! * STATS];
+      const sign = d[row] === NONE ? -1 : 1;
+      for (let i = 0; i < STATS; i++) column[at + i]! += sign * counts[i]!;
     }
   }
 }

@@ -1,9 +1,19 @@
 /** Tells a service's scheduler, in the control thread, what became of the service's destinations. */
+import { findScheduler } from "../schedulers/registry.ts";
 import type { Change, Scheduler } from "../schedulers/scheduler.ts";
 import { ServiceView } from "../schedulers/service-view.ts";
 import { CONTROL_OWNER, lock, type Relax, unlock } from "../table/lock.ts";
 import type { Region } from "../table/region.ts";
-import { schedulerName } from "../table/services.ts";
+import { SCHEDULER_WORDS, type Services, schedulerName } from "../table/services.ts";
+
+/** Destinations have other rows: where the scheduler of `s` remembers one it gets its new row, NONE for none. */
+export function translateDestinations(services: Services, s: number, row: (old: number) => number): void {
+  for (const word of findScheduler(schedulerName(services, s))?.destinationWords ?? []) {
+    const at = s * SCHEDULER_WORDS + word;
+    const old = services.memory[at]!;
+    if (old !== 0) services.memory[at] = row(old - 1) + 1;
+  }
+}
 
 export class SchedulerBinding {
   readonly #region: Region;

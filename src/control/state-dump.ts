@@ -114,7 +114,17 @@ function serverLine(region: Region, d: number, deleted: boolean): StateLine {
     lower: destinations.lower[d]!,
   };
   const service = keyOf(region, d);
-  return { kind: "server", id: d, service, server, deleted, counters: destinationSum(region, d) };
+  const lastWeight = destinations.lastWeight[d]!;
+  return {
+    kind: "server",
+    id: d,
+    service,
+    server,
+    deleted,
+    ...(destinations.overload[d] === 0 ? {} : { overloaded: true }),
+    ...(lastWeight === server.weight ? {} : { lastWeight }),
+    counters: destinationSum(region, d),
+  };
 }
 
 /** The service's key as its destination remembers it, though the service may be gone. */

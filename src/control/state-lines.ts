@@ -50,7 +50,7 @@ export const stateLine = z.discriminatedUnion("kind", [
     kind: z.literal("service"),
     service: serviceSpecSchema,
     departed: counters.describe("What real servers that are gone for good had counted"),
-    /** The scheduler's own words; told, not taken. */
+    /** The scheduler's own words; where they tell a destination (Scheduler.destinationWords) it is `id` + 1. */
     position: z.array(z.int()).optional(),
   }),
   z.object({
@@ -59,6 +59,10 @@ export const stateLine = z.discriminatedUnion("kind", [
     service: serviceKeySchema,
     server: serverSpecSchema,
     deleted: z.boolean(),
+    /** Takes no new connections since it reached its upper threshold. */
+    overloaded: z.boolean().optional(),
+    /** The last weight that was not 0, where it is 0 now. */
+    lastWeight: z.int().min(0).optional(),
     counters,
   }),
   z.object({ kind: z.literal("template"), id: z.int().min(0), ...flow }),

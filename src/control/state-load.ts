@@ -22,10 +22,12 @@ import {
 import { ShardCount, STATS } from "../table/counters.ts";
 import { shardOf } from "../table/hash.ts";
 import { Header, type Region } from "../table/region.ts";
+import { NONE, SCHEDULER_WORDS } from "../table/services.ts";
 import { attachCommands, type Commands } from "./commands.ts";
 import { parseWords, serverNumbers, serviceNumbers } from "./keys.ts";
 import type { DirectorCommand, Family, ServiceSpec } from "./model.ts";
 import { recoverRegion } from "./recover.ts";
+import { translateDestinations } from "./scheduler-binding.ts";
 import type { StateLine } from "./state-lines.ts";
 
 /** A line that cannot be carried out: what it says and why not. */
@@ -50,6 +52,8 @@ export class StateLoader {
   /** `id` of the lines → row here. */
   readonly #servers = new Map<number, number>();
   readonly #templates = new Map<number, number>();
+  /** Row of a service → its scheduler's words as the line says them. */
+  readonly #positions = new Map<number, readonly number[]>();
   /** Real servers that were deleted, to be deleted again once their connections refer to them. */
   readonly #deleted: ServerLine[] = [];
   /** Services that were gone already while connections of theirs went on. */
@@ -105,6 +109,7 @@ export class StateLoader {
       });
     }
     for (const { key } of this.#gone.values()) this.#execute({ kind: "deleteService", service: key });
+    for (const [s, words] of this.#positions) this.#position(s, words);
     return this.#count;
   }
 
@@ -113,10 +118,20 @@ export class StateLoader {
     if (!result.ok) throw new StateLineError(result.error.message);
   }
 
-  #service({ service, departed }: Extract<StateLine, { kind: "service" }>): void {
+  /** Last, because each real server that came had the scheduler look at its words. */
+  #position(s: number, words: readonly number[]): void {
+    const { services } = this.#region;
+    const memory = services.memory.subarray(s * SCHEDULER_WORDS, (s + 1) * SCHEDULER_WORDS);
+    memory.fill(0);
+    memory.set(words.slice(0, SCHEDULER_WORDS));
+    translateDestinations(services, s, (d) => this.#servers.get(d) ?? NONE);
+  }
+
+  #service({ service, departed, position }: Extract<StateLine, { kind: "service" }>): void {
     this.#execute({ kind: "addService", service: plain(service) });
     const s = this.#commands.services.find(serviceNumbers(service.key));
     this.#region.services.departed.set(departed, s * 3);
+    if (position !== undefined) this.#positions.set(s, position);
     this.#count.services++;
   }
 
@@ -132,7 +147,10 @@ export class StateLoader {
       this.#commands.services.find(key),
       serverNumbers(service.family, server),
     );
-    this.#region.shards[0]!.counters.destination.set(counters, d * STATS);
+    const { shards, destinations } = this.#region;
+    shards[0]!.counters.destination.set(counters, d * STATS);
+    destinations.overload[d] = line.overloaded === true ? 1 : 0;
+    destinations.lastWeight[d] = line.lastWeight ?? server.weight;
     this.#servers.set(id, d);
     if (deleted && !this.#gone.has(JSON.stringify(service))) this.#deleted.push(line);
     this.#count.servers++;

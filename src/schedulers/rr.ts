@@ -12,6 +12,7 @@ const LAST = 0;
 
 export const rr: Scheduler = {
   name: "rr",
+  destinationWords: [LAST],
 
   schedule(service) {
     const { members, count } = service;

@@ -39,6 +39,12 @@ export interface Scheduler {
   /** As after `ipvsadm -s`, up to 15 characters. */
   readonly name: string;
 
+  /**
+   * Words of `service.memory` that hold a destination's row + 1, 0 for none: they are translated when destinations get
+   * other rows, in tables of another size or out of a dump.
+   */
+  readonly destinationWords?: readonly number[];
+
   /** Chooses a row out of `service.members`, or NO_DESTINATION. */
   schedule(service: ServiceView, flow: Flow): number;
 

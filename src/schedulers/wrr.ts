@@ -46,6 +46,7 @@ function sink(threshold: number, step: number, heaviest: number): number {
 
 export const wrr: Scheduler = {
   name: "wrr",
+  destinationWords: [LAST],
 
   start(service) {
     measure(service);

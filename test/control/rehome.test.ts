@@ -1,6 +1,7 @@
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { attachCommands } from "../../src/control/commands.ts";
+import { directorSum, zeroDirector } from "../../src/control/counters-view.ts";
 import type { ServiceListing } from "../../src/control/model.ts";
 import { recoverRegion } from "../../src/control/recover.ts";
 import { rehome } from "../../src/control/rehome.ts";
@@ -120,5 +121,53 @@ describe("re-homing", () => {
     const before = listing(world.region, world.now);
     const { region } = move(world, { destinations: 40 });
     expect(listing(region, world.now)).toEqual(before);
+  });
+
+  test.each(["rr", "wrr"])(
+    "%s takes its turn where it stood though its destinations are renumbered",
+    (scheduler) => {
+      const world = new World({ scheduler, weights: [1, 1, 1] });
+      for (let n = 5; n < 60; n++) {
+        world.addServer(n);
+        world.deleteServer(n);
+      }
+      world.now += 1;
+      world.commands.sweep(world.now);
+      world.now += 121_000;
+      world.commands.sweep(world.now);
+      for (const n of [4, 5]) world.addServer(n);
+      world.deleteServer(1);
+      world.resolveAll();
+      world.turn();
+      const one = (i: number) => tcp({ source: client(i), sourcePort: 1, flags: SYN });
+      for (const i of [1, 2]) world.send(one(i));
+      const { region } = move(world, { destinations: 40 });
+      const send = forward(region, world.now);
+      const there = [3, 4, 5, 6, 7].map((i) => send(one(i)));
+      expect(there).toEqual([3, 4, 5, 6, 7].map((i) => serverOf(world.send(one(i))[0])));
+      expect(new Set(there).size).toBe(4);
+    },
+  );
+
+  test("the director's sum does not fall when rows that had counted are gone, and keeps its zero", () => {
+    const world = new World();
+    for (let n = 4; n < 60; n++) world.addServer(n);
+    world.resolveAll();
+    world.turn();
+    for (let i = 0; i < 120; i++) world.send(tcp({ source: client(i), sourcePort: 1, flags: SYN }));
+    zeroDirector(world.region);
+    for (let i = 0; i < 30; i++) world.send(tcp({ source: client(i), sourcePort: 2, flags: SYN }));
+    for (let n = 4; n < 60; n++) world.deleteServer(n);
+    world.now += 301_000; // the connections are over
+    for (const wait of [0, 1, 121_000]) {
+      world.now += wait;
+      world.turn();
+      world.commands.sweep(world.now);
+    }
+    expect(world.region.destinations.life.reduce((used, life) => used + (life === 0 ? 0 : 1), 0)).toBe(3);
+    const before = directorSum(world.region);
+    expect(before[0]).toBe(30);
+    const { region } = move(world, { destinations: 20 });
+    expect(directorSum(region)).toEqual(before);
   });
 });

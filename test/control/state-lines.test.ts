@@ -5,9 +5,9 @@ import type { ServiceListing } from "../../src/control/model.ts";
 import { dumpState } from "../../src/control/state-dump.ts";
 import { type StateLine, stateLine } from "../../src/control/state-lines.ts";
 import { StateLineError, StateLoader } from "../../src/control/state-load.ts";
-import { createRegion, type Region, regionBytes } from "../../src/table/region.ts";
+import { createRegion, Header, type Region, regionBytes } from "../../src/table/region.ts";
 import { TCP_FLAGS } from "../../src/wire/tcp.ts";
-import { client, tcp, World } from "../dataplane/world.ts";
+import { client, serverOf, tcp, World } from "../dataplane/world.ts";
 
 function listing(region: Region, now: number): Iterable<ServiceListing> {
   const services = attachCommands(region, { now: () => now }).list("services");
@@ -72,11 +72,13 @@ function comparable(lines: readonly StateLine[]): string[] {
   return lines
     .filter(({ kind }) => !["state", "frames", "neighbour"].includes(kind))
     .map((line) => {
-      const { id: _id, position: _position, template, ...rest } = line as Record<string, unknown>;
+      const { id: _id, template, position, ...rest } = line as Record<string, unknown>;
+      const [last = 0, ...others] = (position ?? []) as number[];
+      const turn = position === undefined ? {} : { position: [last && names.get(last - 1), ...others] };
       const named = "client" in line ? { server: names.get(line.server) } : {};
       const parent = template === undefined ? {} : { template: templates.get(template as number) };
       const status = "status" in line ? { status: line.status & ~0x1800 } : {};
-      return JSON.stringify({ ...rest, ...named, ...parent, ...status });
+      return JSON.stringify({ ...rest, ...named, ...parent, ...status, ...turn });
     })
     .sort();
 }
@@ -107,6 +109,44 @@ test("what was written and read is written again the same, into any number of sh
     expect(listed(region)).toEqual(listed(world.region));
     expect(totals(region)).toEqual(totals(world.region));
   }
+});
+
+test.each(["rr", "wrr", "twos"])(
+  "%s goes on choosing where it stood, whatever rows its servers have",
+  (scheduler) => {
+    const world = new World({ weights: [1, 2, 3, 5], scheduler });
+    const free = world.region.destinations.life.indexOf(0);
+    for (let n = 1; n <= 5; n++) world.send(tcp({ source: client(n), sourcePort: 1, flags: TCP_FLAGS.SYN }));
+    world.deleteServer(1); // the others' rows will be lower
+    const lines = dump(world.region, world.now);
+    const region = load(lines, world.region.sizes, world.now);
+    region.header[Header.Seed] = world.region.header[Header.Seed]!;
+    expect(free).toBe(4);
+    const there = new World({ region, resolved: false });
+    there.now = world.now;
+    there.resolveAll();
+    const next = (of: World) =>
+      Array.from({ length: 12 }, (_, i) =>
+        serverOf(of.send(tcp({ source: client(100 + i), sourcePort: 1, flags: TCP_FLAGS.SYN }))[0]),
+      );
+    const here = next(world);
+    expect(new Set(here).size).toBeGreaterThan(1);
+    expect(next(there)).toEqual(here);
+  },
+);
+
+test("an overloaded server stays so between its thresholds, a quiesced one keeps its last weight", () => {
+  const world = new World({ weights: [1, 5] });
+  world.editServer(1, 1, 4, 2);
+  world.editServer(2, 0);
+  for (let n = 1; n <= 4; n++) world.send(tcp({ source: client(n), sourcePort: 1, flags: TCP_FLAGS.SYN }));
+  world.now += 61_000; // SYN_RECV is over
+  world.turn();
+  for (let n = 1; n <= 3; n++) world.send(tcp({ source: client(n), sourcePort: 1, flags: TCP_FLAGS.SYN }));
+  world.region.destinations.overload[0] = 1; // as if a fourth had just gone
+  const region = load(dump(world.region, world.now), world.region.sizes, world.now);
+  expect([...region.destinations.overload.slice(0, 2)]).toEqual([1, 0]);
+  expect([...region.destinations.lastWeight.slice(0, 2)]).toEqual([1, 5]);
 });
 
 test("frames are counted as before: received is the sum of the verdicts", () => {

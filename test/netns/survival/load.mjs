@@ -11,6 +11,7 @@ import { connect } from "node:net";
 const [address, port, long, short] = process.argv.slice(2);
 const PATIENCE = 10_000;
 const PAUSE = 20;
+const now = () => new Date().toISOString().slice(11, 23);
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
 
 const result = { requests: 0, connections: 0, broken: [], strangers: [], slowest: 0 };
@@ -89,13 +90,13 @@ async function longLane(number) {
     let server;
     try {
       while (!ending) {
-        const now = await connection.get(`long ${number}`);
-        server ??= now;
-        if (now !== server) result.strangers.push(`long ${number}: ${server}, then ${now}`);
+        const name = await connection.get(`long ${number}`);
+        server ??= name;
+        if (name !== server) result.strangers.push(`long ${number}: ${server}, then ${name}`);
         await sleep(PAUSE);
       }
     } catch (error) {
-      result.broken.push(`long ${number} (${server}): ${error.message}`);
+      result.broken.push(`long ${number} (${server}): ${error.message} at ${now()}`);
     }
     connection.end();
   }
@@ -109,7 +110,7 @@ async function shortLane(number) {
     try {
       await connection.get(`short ${number}`);
     } catch (error) {
-      result.broken.push(`short ${number}: ${error.message}`);
+      result.broken.push(`short ${number}: ${error.message} at ${now()}`);
     }
     connection.end();
   }
