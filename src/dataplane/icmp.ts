@@ -23,6 +23,8 @@ import { scheduleRelated } from "./schedule.ts";
 import { Verdict } from "./verdict.ts";
 
 const PORTS = 4;
+/** From here on a type of ICMPv6 is no error (RFC 4443 §2.1); the kernel follows all below (ICMPV6_INFOMSG_MASK). */
+const INFORMATIONAL = 128;
 
 export function icmp4(context: Context, i: number): Verdict {
   const { frames, ring } = context;
@@ -70,8 +72,7 @@ export function icmp6(context: Context, i: number): Verdict {
   if (at + ICMP_HEADER > end) return Verdict.Malformed;
   const type = ring.view.getUint8(at + ICMP_TYPE);
   if (type === Icmpv6Type.EchoRequest) return answerEcho(context, i);
-  const relates = type >= Icmpv6Type.DestinationUnreachable && type <= Icmpv6Type.ParameterProblem;
-  return relates && readEmbedded6(context, i, at + ICMP_EMBEDDED, end)
+  return type < INFORMATIONAL && readEmbedded6(context, i, at + ICMP_EMBEDDED, end)
     ? related(context, i)
     : Verdict.NotOurs;
 }
