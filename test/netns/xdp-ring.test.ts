@@ -138,6 +138,8 @@ describe("the program that takes the services' frames", () => {
   const REDIRECT = 4;
   const NETWORK: Words = mapped(0x0a0a0000);
   const INSIDE: Words = mapped(0x0a0a1234);
+  /** An address that the director answers for, without a service. */
+  const OWN: Words = mapped(0x0a090077);
   let program = -1;
 
   beforeAll(() => {
@@ -156,6 +158,7 @@ describe("the program that takes the services' frames", () => {
       [VIP, 0, 0, Take.Frames],
       [VIP6, TCP, 80, Take.Frames],
       [VIP6, 0, 0, Take.Frames | Take.Echo],
+      [OWN, 0, 0, Take.Echo],
     ] as const)
       addon.bpfMapUpdate(maps.services, serviceKey(address, protocol, port), value(bits), 0);
     addon.bpfMapUpdate(maps.networks, networkKey(NETWORK, 16), value(Take.Frames), 0);
@@ -176,13 +179,14 @@ describe("the program that takes the services' frames", () => {
     const echo = icmp && port === (six ? 128 : 8);
     if (to === VIP) return part || error || (protocol === TCP && port === 80) || protocol === UDP;
     if (to === VIP6) return part || error || echo || (protocol === TCP && port === 80);
+    if (to === OWN) return part || echo;
     return to === INSIDE && (part || error || [TCP, UDP, 132].includes(protocol));
   }
 
   it("takes exactly these, tagged or not, whatever the IP options", () => {
     const wrong: Fields[] = [];
     const outside: Words[] = [mapped(0x0a0b0000), mapped(0x0a090065), [0x20010db8, 0, 0, 0x65]];
-    for (const to of [VIP, VIP6, INSIDE, ...outside])
+    for (const to of [VIP, VIP6, INSIDE, OWN, ...outside])
       for (const protocol of [TCP, UDP, 132, 1, 58, 47, 44])
         for (const port of [80, 81, 0, 1, 2, 3, 4, 5, 6, 8, 10, 11, 12, 13, 127, 128, 129, 135])
           for (const fragment of [0, 0x4000, 0x2000, 0x0010])
