@@ -6,9 +6,12 @@
  *   --only LIST     of path, cost, growth, zeroloss, latency, bulk
  *   --rounds N      interleaved rounds, 7 by default
  *   --out FOLDER    bench/results/local by default
+ *   --merge          parts that are not measured now keep what stands in the folder already
  *   --compare BEFORE AFTER   two results.json side by side, measures nothing
+ *   --check BEFORE   measures, then ends with 1 when a ratio is worse than before beyond both spreads
+ *   --quote          writes the table of bench/results/ into README.md, measures nothing
  */
-import { mkdirSync, writeFileSync } from "node:fs";
+import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { compareResults, showChanges } from "./compare.ts";
@@ -17,8 +20,8 @@ import { bulkSection } from "./netns/bulk.ts";
 import { costPart, growthPart, latencyPart, zeroLossPart } from "./netns/section.ts";
 import { pathSection } from "./path/section.ts";
 import { ROOT } from "./places.ts";
-import { markdownReport, ratioTable } from "./report.ts";
-import { GOALS, isMissing, type Results, readResults } from "./results.ts";
+import { markdownReport, quoted, ratioTable } from "./report.ts";
+import { GOALS, isMissing, mergeResults, type Results, readResults } from "./results.ts";
 import { attempt, type Effort, joinSections, type Section } from "./section.ts";
 
 const PARTS: Readonly<Record<string, { run: (effort: Effort) => Promise<Section>; quick: boolean }>> = {
@@ -30,14 +33,20 @@ const PARTS: Readonly<Record<string, { run: (effort: Effort) => Promise<Section>
   bulk: { run: bulkSection, quick: true },
 };
 
+/** What README.md quotes. */
+const COMMITTED = join(ROOT, "bench", "results");
+
 const { values, positionals } = parseArgs({
   options: {
     quick: { type: "boolean", default: false },
     json: { type: "boolean", default: false },
     only: { type: "string" },
     rounds: { type: "string", default: "7" },
-    out: { type: "string", default: join(ROOT, "bench", "results", "local") },
+    out: { type: "string", default: join(COMMITTED, "local") },
+    merge: { type: "boolean", default: false },
     compare: { type: "boolean", default: false },
+    check: { type: "string" },
+    quote: { type: "boolean", default: false },
   },
   allowPositionals: true,
 });
@@ -71,9 +80,16 @@ async function measure(): Promise<{ results: Results; pictures: Section["picture
 
 function write(results: Results, pictures: Section["pictures"]): void {
   mkdirSync(values.out, { recursive: true });
-  writeFileSync(join(values.out, "results.json"), `${JSON.stringify(results)}\n`);
-  writeFileSync(join(values.out, "README.md"), markdownReport(results, Object.keys(pictures)));
   for (const [name, svg] of Object.entries(pictures)) writeFileSync(join(values.out, name), svg);
+  writeFileSync(join(values.out, "results.json"), `${JSON.stringify(results)}\n`);
+  const drawn = readdirSync(values.out).filter((name) => name.endsWith(".svg"));
+  writeFileSync(join(values.out, "README.md"), markdownReport(results, drawn));
+}
+
+/** What was measured now, and of what was measured before in the same folder all else. */
+function merged(now: Results): Results {
+  const file = join(values.out, "results.json");
+  return values.merge && existsSync(file) ? mergeResults(readResults(file), now) : now;
 }
 
 /** The short form for machines: the ratios, without samples. */
@@ -90,6 +106,18 @@ function summary(results: Results): string {
   return JSON.stringify({ quick, seconds, machine, ratios: shown, goals: GOALS }, null, 2);
 }
 
+/** Ratios only: absolute times are another machine's, or another day's. */
+function isWorse(before: Results, now: Results): boolean {
+  const changes = compareResults(before, now).filter(({ after }) => after !== undefined);
+  say(showChanges(changes));
+  return changes.some(({ verdict }) => verdict === "worse");
+}
+
+function quote(results: Results): void {
+  const file = join(ROOT, "README.md");
+  writeFileSync(file, quoted(readFileSync(file, "utf8"), results));
+}
+
 async function main(): Promise<void> {
   if (values.compare) {
     const [before, after] = positionals;
@@ -97,11 +125,17 @@ async function main(): Promise<void> {
     process.stdout.write(`${showChanges(compareResults(readResults(before), readResults(after)))}\n`);
     return;
   }
-  const { results, pictures, failed } = await measure();
+  if (values.quote) {
+    quote(readResults(join(COMMITTED, "results.json")));
+    return;
+  }
+  const { results: measured, pictures, failed } = await measure();
+  const results = merged(measured);
   write(results, pictures);
   say(`written to ${values.out}`);
   process.stdout.write(`${values.json ? summary(results) : ratioTable(results)}\n`);
-  if (failed) process.exitCode = 1;
+  if (failed || (values.check !== undefined && isWorse(readResults(values.check), measured)))
+    process.exitCode = 1;
 }
 
 await main();

@@ -1,4 +1,5 @@
 /** Results as Markdown: the goals with what was reached, then every table. The project's README quotes it. */
+import { REASONS } from "./reasons.ts";
 import { GOALS, isMet, isMissing, type Results, type Table } from "./results.ts";
 
 function goalText(name: string): string {
@@ -18,7 +19,7 @@ export function ratioTable(results: Results): string {
     if (isMissing(ratio)) return [`\`${name}\``, what, goalText(name), "–", ratio.missing, ""];
     const spread = `${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)} of ${ratio.rounds}`;
     const met = isMet(name, ratio);
-    const mark = met === undefined ? "" : met ? "yes" : "no";
+    const mark = met === undefined ? "" : met ? "yes" : `no: ${REASONS[name] ?? "not looked into yet"}`;
     return [`\`${name}\``, what, goalText(name), ratio.median.toFixed(2), spread, mark];
   });
   return markdownTable(["ratio", "what", "goal", "median", "least–most of rounds", "met"], rows);
@@ -26,6 +27,20 @@ export function ratioTable(results: Results): string {
 
 function section(table: Table): string {
   return `## ${table.title}\n\n${table.note}\n\n${markdownTable(table.columns, table.rows)}`;
+}
+
+const BEGIN = "<!-- bench: begin (npm run bench -- --quote) -->";
+const END = "<!-- bench: end -->";
+
+/** A text with the table of ratios between its two marks. */
+export function quoted(text: string, results: Results): string {
+  const [begin, end] = [text.indexOf(BEGIN), text.indexOf(END)];
+  if (begin < 0 || end < begin)
+    throw new Error(`there is no "${BEGIN}" … "${END}" to write the table between`);
+  const { machine } = results;
+  const where = `Measured ${machine.date.slice(0, 10)} at commit ${machine.commit} on ${machine.cores} × ${machine.cpu}, Linux ${machine.kernel}, Node ${machine.node}:`;
+  const body = `${where}\n\n${ratioTable(results)}`;
+  return `${text.slice(0, begin)}${BEGIN}\n${body}\n${text.slice(end)}`;
 }
 
 export function markdownReport(results: Results, pictures: readonly string[]): string {

@@ -59,6 +59,18 @@ export function isMet(name: string, ratio: Ratio): boolean | undefined {
   return ratio.median >= (goal.above ?? 0) && ratio.median <= (goal.below ?? Number.POSITIVE_INFINITY);
 }
 
+/** Two runs of different parts as one; where both have something, the later one's counts. */
+export function mergeResults(before: Results, now: Results): Results {
+  const fresh = new Set(now.tables.map(({ name }) => name));
+  return {
+    ...now,
+    seconds: before.seconds + now.seconds,
+    ratios: { ...before.ratios, ...now.ratios },
+    tables: [...before.tables.filter(({ name }) => !fresh.has(name)), ...now.tables],
+    raw: { ...before.raw, ...now.raw },
+  };
+}
+
 export function readResults(path: string): Results {
   const results = JSON.parse(readFileSync(path, "utf8")) as Results;
   if (results.format !== 1 || results.ratios === undefined)

@@ -1,11 +1,11 @@
 /** The forwarder written with the `cap` package (bench/peers/cap/), where that is installed. */
 import { existsSync } from "node:fs";
 import { join } from "node:path";
+import { serverMac } from "../../src/lab/bench/director-site.ts";
+import { type Site, threadCpu } from "../../src/lab/bench/site.ts";
+import { DIRECTOR_MAC, FORWARDER_CPU, PORT, type Stage, VIP } from "../../src/lab/bench/stage.ts";
 import { formatIpv4 } from "../../src/wire/address.ts";
 import { ROOT } from "../places.ts";
-import { serverMac } from "./director-site.ts";
-import { type Site, threadCpu } from "./site.ts";
-import { DIRECTOR_MAC, FORWARDER_CPU, PORT, type Stage, VIP } from "./stage.ts";
 
 const FOLDER = join(ROOT, "bench", "peers", "cap");
 

@@ -6,13 +6,24 @@
  * The frames are the generator's own (bench/tools/load.c): the same flows in the same order, numbered in the payload. A
  * page comes back as its last receiver left it, so every byte is written anew.
  */
+
+import {
+  ACK,
+  CHECKSUM,
+  CLIENT_PORTS,
+  FIRST_CLIENT,
+  FIRST_PORT,
+  NUMBER_AT,
+  SOURCE,
+  SOURCE_PORT,
+  stepFor,
+  template,
+} from "../../src/lab/bench/frames.ts";
+import type { Site } from "../../src/lab/bench/site.ts";
+import { LOAD_CPU, type Stage } from "../../src/lab/bench/stage.ts";
 import { within } from "../../src/lab/enter.ts";
 import { native } from "../../src/ring/native.ts";
-import { parseMac } from "../../src/wire/address.ts";
 import { BpfAssembler, Do, Helper, If, R } from "../../src/wire/bpf.ts";
-import { MAGIC, MAGIC_AT, NUMBER_AT } from "./sink.ts";
-import type { Site } from "./site.ts";
-import { DIRECTOR_MAC, LOAD_CPU, PORT, type Stage, VIP } from "./stage.ts";
 import type { Sent } from "./traffic.ts";
 
 const PROG_XDP = 6;
@@ -28,39 +39,7 @@ const SHIFT_RIGHT = 0x70;
 const MODULO = 0x90;
 const XOR = 0xa0;
 
-/** As load.c: ports a client, and the step from flow to flow. */
-const CLIENT_PORTS = 28_000;
-const STEP = 7919;
-const FIRST_CLIENT = 0x0b00_0001;
-const FIRST_PORT = 32_768;
-
-const CHECKSUM = 24;
-const SOURCE = 26;
-const SOURCE_PORT = 34;
-const ACK = 0x10;
 const KEY = -4;
-
-function template(size: number): Uint8Array {
-  const bytes = new Uint8Array(Math.ceil(size / 4) * 4);
-  const view = new DataView(bytes.buffer);
-  const mac = parseMac(DIRECTOR_MAC)!;
-  view.setUint16(0, mac.hi);
-  view.setUint32(2, mac.lo);
-  view.setUint16(6, 0x0200); // the router's
-  view.setUint32(8, 0xfe);
-  view.setUint16(12, 0x0800);
-  view.setUint16(14, 0x4500);
-  view.setUint16(16, size - 14);
-  view.setUint16(20, 0x4000);
-  view.setUint16(22, (64 << 8) | 6);
-  view.setUint32(30, VIP);
-  view.setUint16(36, PORT);
-  view.setUint8(46, 5 << 4);
-  view.setUint8(47, ACK);
-  view.setUint16(48, 0xffff);
-  view.setUint16(MAGIC_AT, MAGIC, true);
-  return bytes;
-}
 
 /** The sum of the IPv4 header's words, without checksum and source. */
 function headerSum(frame: Uint8Array): number {
@@ -83,7 +62,7 @@ function takeTurn(code: BpfAssembler, turn: number, flows: number): void {
   code.constant(Do.add, R.r2, KEY).call(Helper.mapLookup).jumpIf(If.equal, R.r0, 0, "out");
   code.load(4, R.r7, R.r0, 0).load(4, R.r9, R.r0, 4);
   code.register(Do.move, R.r1, R.r9).constant(Do.add, R.r1, 1).store(4, R.r0, 4, R.r1);
-  code.register(Do.move, R.r1, R.r7).constant(Do.add, R.r1, flows > STEP ? STEP : 1);
+  code.register(Do.move, R.r1, R.r7).constant(Do.add, R.r1, stepFor(flows));
   code.jumpIf(If.below, R.r1, flows, "around").constant(Do.add, R.r1, -flows).label("around");
   code.store(4, R.r0, 0, R.r1);
 }
@@ -143,7 +122,7 @@ export function flood(stage: Stage, site: Site, size: number, flows: number, mil
   addon.setAffinity(Int32Array.of(LOAD_CPU));
   try {
     const frames = Math.ceil((speeds.get(site.name) ?? FIRST_SPEED) * (milliseconds / 1000));
-    const frame = template(size);
+    const frame = template(size, ACK);
     const nanoseconds = within(stage.load, () => {
       const code = program(turn, frame, flows, addon.link(site.arm.device).index);
       const loaded = addon.bpfProgLoad(PROG_XDP, code, "MIT", 0, "bench_flood");

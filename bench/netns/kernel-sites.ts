@@ -2,13 +2,14 @@
  * What the kernel itself can do in the director's place, without connections, schedulers' state or counters: bench/peers/
  * says what each peer does and does not do. It all happens in the time of whoever sends to them.
  */
+
+import { serverMac } from "../../src/lab/bench/director-site.ts";
+import type { Site } from "../../src/lab/bench/site.ts";
+import { type Arm, DIRECTOR_MAC, PORT, type Stage, VIP } from "../../src/lab/bench/stage.ts";
 import { within } from "../../src/lab/enter.ts";
 import { native } from "../../src/ring/native.ts";
 import { formatIpv4 } from "../../src/wire/address.ts";
 import { BpfAssembler, Do, If, R } from "../../src/wire/bpf.ts";
-import { serverMac } from "./director-site.ts";
-import type { Site } from "./site.ts";
-import { type Arm, DIRECTOR_MAC, PORT, type Stage, VIP } from "./stage.ts";
 
 const PROG_XDP = 6;
 const ATTACH_XDP = 37;

@@ -1,13 +1,14 @@
 /** Round trips: through each ring and each way of waiting, beside the direct path and the reference in C. */
+
+import { directorSite } from "../../src/lab/bench/director-site.ts";
+import type { Site } from "../../src/lab/bench/site.ts";
+import type { Stage } from "../../src/lab/bench/stage.ts";
 import { lineChart } from "../plot.ts";
 import type { Ratio } from "../results.ts";
 import type { Effort, Section } from "../section.ts";
 import { median, ratio } from "../statistics.ts";
-import { directorSite } from "./director-site.ts";
 import { xdpSite } from "./kernel-sites.ts";
 import { referenceSite } from "./reference-site.ts";
-import type { Site } from "./site.ts";
-import type { Stage } from "./stage.ts";
 import { type Latency, openFlows, pass, ping } from "./traffic.ts";
 
 const SHARES = ["p50", "p90", "p99", "p99.9", "p99.99", "max"] as const;

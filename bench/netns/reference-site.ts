@@ -6,6 +6,8 @@ import { type ChildProcess, spawn } from "node:child_process";
 import { once } from "node:events";
 import { join } from "node:path";
 import { createInterface } from "node:readline";
+import { type Site, threadCpu } from "../../src/lab/bench/site.ts";
+import { type Arm, DIRECTOR_MAC, FORWARDER_CPU, PORT, type Stage, VIP } from "../../src/lab/bench/stage.ts";
 import { within } from "../../src/lab/enter.ts";
 import { closePacketSockets, openPacketSockets } from "../../src/ring/packet-sockets.ts";
 import { openXdpSockets, type XdpSockets } from "../../src/ring/xdp-sockets.ts";
@@ -14,8 +16,6 @@ import { vipFilter } from "../../src/wire/vip-filter.ts";
 import { serviceKey } from "../../src/wire/xdp-program.ts";
 import { BENCH_BUILD } from "../places.ts";
 import { silence } from "./kernel-sites.ts";
-import { type Site, threadCpu } from "./site.ts";
-import { type Arm, DIRECTOR_MAC, FORWARDER_CPU, PORT, type Stage, VIP } from "./stage.ts";
 
 export interface ReferenceShape {
   readonly ring: "packet" | "xdp";

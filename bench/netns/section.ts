@@ -1,14 +1,15 @@
 /** End to end over veth: every forwarder behind its own cable, in the same run. */
+
+import { directorSite } from "../../src/lab/bench/director-site.ts";
+import type { Site } from "../../src/lab/bench/site.ts";
+import { Stage } from "../../src/lab/bench/stage.ts";
 import type { Ratio, Table } from "../results.ts";
 import { type Effort, joinSections, NOTHING, type Section } from "../section.ts";
 import { median, ratio, spread } from "../statistics.ts";
 import { capMissing, capSite } from "./cap-site.ts";
-import { directorSite } from "./director-site.ts";
 import { dropSite, ipForwardSite, nftSite, xdpSite } from "./kernel-sites.ts";
 import { latencySection } from "./latency.ts";
 import { referenceSite } from "./reference-site.ts";
-import type { Site } from "./site.ts";
-import { Stage } from "./stage.ts";
 import { costRatio, costs, interleave, rawOf, throughputPicture, throughputTable } from "./throughput.ts";
 import { overload } from "./traffic.ts";
 import { zeroLossRates } from "./zero-loss.ts";

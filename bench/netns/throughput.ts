@@ -1,10 +1,11 @@
 /** As many frames as go: what each costs the forwarding thread, in rounds that take turns. */
+
+import type { Site } from "../../src/lab/bench/site.ts";
+import type { Stage } from "../../src/lab/bench/stage.ts";
 import { barChart } from "../plot.ts";
 import type { Ratio, Table } from "../results.ts";
 import type { Effort, Section } from "../section.ts";
 import { median, ratio, spread } from "../statistics.ts";
-import type { Site } from "./site.ts";
-import type { Stage } from "./stage.ts";
 import { type Load, openFlows, overload, type Passage } from "./traffic.ts";
 
 /** Until the machine code is what it will be. */

@@ -1,10 +1,10 @@
 /** Load through a forwarder, and what became of it. */
 import { join } from "node:path";
+import { Sink } from "../../src/lab/bench/sink.ts";
+import type { Site } from "../../src/lab/bench/site.ts";
+import { DIRECTOR_MAC, LOAD_CPU, type Stage, VIP } from "../../src/lab/bench/stage.ts";
 import { BENCH_BUILD } from "../places.ts";
 import { flood } from "./flood.ts";
-import { Sink } from "./sink.ts";
-import type { Site } from "./site.ts";
-import { DIRECTOR_MAC, LOAD_CPU, type Stage, VIP } from "./stage.ts";
 
 export interface Load {
   readonly size?: number;

@@ -1,9 +1,9 @@
 /** The highest rate without loss, after RFC 2544, in rounds that take turns. */
 
+import type { Site } from "../../src/lab/bench/site.ts";
+import type { Stage } from "../../src/lab/bench/stage.ts";
 import { highestWithoutLoss } from "../search.ts";
 import type { Effort } from "../section.ts";
-import type { Site } from "./site.ts";
-import type { Stage } from "./stage.ts";
 import { openFlows, pass } from "./traffic.ts";
 
 const LOW = 5_000;

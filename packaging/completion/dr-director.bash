@@ -8,6 +8,17 @@ _dr_director_after() {
         --socket) files=yes; return ;;
       esac
       choices='--socket --dry-run --json --color --no-color --help'; files=yes ;;
+    bench)
+      case $2 in
+        --ring) choices='packet xdp xdp!'; return ;;
+        --wait) choices='poll busy adaptive'; return ;;
+        --size) :; return ;;
+        --flows) :; return ;;
+        --rate) :; return ;;
+        --seconds) :; return ;;
+        --plot) files=yes; return ;;
+      esac
+      choices='--ring --wait --size --flows --rate --seconds --json --plot --help' ;;
     capture)
       case $2 in
         -w | --write) files=yes; return ;;
@@ -153,7 +164,7 @@ _dr_director() {
   local cur=${COMP_WORDS[COMP_CWORD]} prev=${COMP_WORDS[COMP_CWORD - 1]} choices='' files=''
   COMPREPLY=()
   if ((COMP_CWORD == 1)); then
-    choices='apply capture check convert doctor explain export import lab plan proc replay run simulate top help --help --version'
+    choices='apply bench capture check convert doctor explain export import lab plan proc replay run simulate top help --help --version'
   else
     _dr_director_after "${COMP_WORDS[1]}" "$prev"
   fi

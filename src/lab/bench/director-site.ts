@@ -1,10 +1,10 @@
-/** dr-director itself: the daemon as it ships, one shard. */
+/** dr-director itself in a bench: the daemon as it ships, one shard. */
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import type { ConfigInput } from "../../src/control/config-schema.ts";
-import { formatIpv4 } from "../../src/wire/address.ts";
-import { ROOT } from "../places.ts";
+import type { ConfigInput } from "../../control/config-schema.ts";
+import { formatIpv4 } from "../../wire/address.ts";
+import { built } from "../built.ts";
 import { type Site, threadCpu, threadOn } from "./site.ts";
 import { FORWARDER_CPU, PORT, type Stage, VIP } from "./stage.ts";
 
@@ -50,7 +50,7 @@ export async function directorSite(stage: Stage, name: string, shape: DirectorSh
   const folder = mkdtempSync(join(tmpdir(), "dr-director-bench-"));
   const file = join(folder, "director.json");
   writeFileSync(file, JSON.stringify(config(shape, folder)));
-  const argv = [process.execPath, join(ROOT, "dist", "cli", "dr-director.js"), "run", "--config", file];
+  const argv = [process.execPath, built("cli/dr-director.js"), "run", "--config", file];
   const program = arm.namespace.spawn(argv);
   const remove = () => rmSync(folder, { recursive: true, force: true });
   try {

@@ -6,17 +6,18 @@
  *     load   g0 ── eth0   a forwarder
  *            g1 ── eth0   another one …
  */
-import { Namespace } from "../../src/lab/namespace.ts";
-import { must } from "../../src/lab/program.ts";
-import { macOf } from "../../src/lab/topology.ts";
+import { availableParallelism } from "node:os";
+import { Namespace } from "../namespace.ts";
+import { must } from "../program.ts";
+import { macOf } from "../topology.ts";
 
 export const DIP = "10.0.0.2";
 export const DIRECTOR_MAC = macOf(DIP);
 export const VIP = 0x0ac8_0001; // 10.200.0.1 …
 export const PORT = 80;
-/** The generator's core and the forwarder's. */
+/** The generator's core and the forwarder's; with one core they share it, and the numbers say little. */
 export const LOAD_CPU = 0;
-export const FORWARDER_CPU = 1;
+export const FORWARDER_CPU = availableParallelism() > 1 ? 1 : 0;
 
 export interface Arm {
   readonly namespace: Namespace;

@@ -3,11 +3,13 @@
  * back, counts it by its sequence number and drops it. In the kernel, so that it costs little and every forwarder the
  * same; lost, doubled and overtaken frames are told apart, and frames with wrong MACs are counted.
  */
-import { within } from "../../src/lab/enter.ts";
-import type { Namespace } from "../../src/lab/namespace.ts";
-import { native } from "../../src/ring/native.ts";
-import { parseMac } from "../../src/wire/address.ts";
-import { BpfAssembler, Do, Helper, If, R } from "../../src/wire/bpf.ts";
+
+import { native } from "../../ring/native.ts";
+import { parseMac } from "../../wire/address.ts";
+import { BpfAssembler, Do, Helper, If, R } from "../../wire/bpf.ts";
+import { within } from "../enter.ts";
+import type { Namespace } from "../namespace.ts";
+import { MAGIC, MAGIC_AT, NUMBER_AT } from "./frames.ts";
 import { DIRECTOR_MAC } from "./stage.ts";
 
 export interface Arrivals {
@@ -31,9 +33,6 @@ const SKB_DATA_END = 80;
 
 const FRAME = 60;
 const SOURCE_MAC = 6;
-export const MAGIC_AT = 54;
-export const NUMBER_AT = 56;
-export const MAGIC = 0xd1e5;
 /** First four bytes of a real server's MAC, 02:02:90:00, in the machine's order. */
 const SERVER = 0x0090_0202;
 
