@@ -66,20 +66,28 @@ function mayOpen(context: Context, i: number, protocol: number): Verdict {
 }
 
 /**
- * Sources that Linux takes for martians and drops on input (ip_route_input_slow, ipv6_rcv): the director's own address
- * and the VIP itself; IPv4's 0/8, 127/8, multicast and broadcast; IPv6's multicast and loopback.
+ * Sources that Linux takes for martians and drops on input: of IPv4 0/8, 127/8, multicast, broadcast and whatever is an
+ * address of the director itself (ip_route_input_slow, fib_validate_source); of IPv6 multicast, loopback and v4-mapped
+ * (ip6_rcv_core), but no address of its own.
  */
 export function isMartian(context: Context): boolean {
   const { words, family } = context.flow;
-  if (words[0] === words[4] && words[1] === words[5] && words[2] === words[6] && words[3] === words[7])
-    return true;
-  if (family === 4) {
-    const first = words[3]! >>> 24;
-    if (first === 0 || first === 127 || (first & 0xf0) === 0xe0 || words[3] === -1) return true;
-    return words[3] === context.settings[Setting.dip];
+  if (family === 6) {
+    if (words[0]! >>> 24 === 0xff) return true;
+    const mapped = words[2] === 0xffff || (words[2] === 0 && words[3] === 1);
+    return words[0] === 0 && words[1] === 0 && mapped;
   }
-  const loopback = words[0] === 0 && words[1] === 0 && words[2] === 0 && words[3] === 1;
-  return loopback || words[0]! >>> 24 === 0xff;
+  const first = words[3]! >>> 24;
+  if (first === 0 || first === 127 || (first & 0xf0) === 0xe0 || words[3] === -1) return true;
+  return words[3] === words[7] || words[3] === context.settings[Setting.dip] || isOwnVip4(context, words[3]!);
+}
+
+function isOwnVip4({ directory }: Context, address: number): boolean {
+  const { ownVips } = directory;
+  for (let v = 0; v < ownVips.length; v += 4) {
+    if ((ownVips[v + 3]! | 0) === address && ownVips[v + 2] === 0xffff && ownVips[v + 1] === 0) return true;
+  }
+  return false;
 }
 
 /** Linux drops a packet whose IPv4 header checksum is wrong; looked at only when it would open a connection. */

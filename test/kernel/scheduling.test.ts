@@ -108,6 +108,25 @@ describe("a frame without a connection", () => {
     expect(story.connections()).toEqual([]);
   });
 
+  // ip_route_input_slow and fib_validate_source (net/ipv4): an address of the director's own is nobody else's.
+  it("from an address that cannot be a client's opens none: the director's, any VIP's, 0/8, 127/8, groups", () => {
+    const cannot = ["10.0.0.1", "10.0.0.100", "10.0.0.101", "0.0.0.0", "0.1.2.3", "127.0.0.1"];
+    for (const source of [...cannot, "224.0.0.1", "239.255.0.1", "255.255.255.255"])
+      expect(story.tcp(`${source}:1000`, "S"), source).toBe("Malformed");
+    for (const source of ["10.0.0.11", "10.0.0.254", "240.0.0.1", "1.0.0.1"])
+      expect(story.tcp(`${source}:1000`, "S"), source).toMatch(/^rs/);
+  });
+
+  // ip6_rcv_core (net/ipv6/ip6_input.c) looks for these and does not ask whose address it is.
+  it("of IPv6 opens none from loopback, a group or a v4-mapped address, but from any other", async () => {
+    await story.service("-t [2001:db8::100]:80 -s rr");
+    const open = (source: string) => story.tcp(`[${source}]:1000`, "S", "[2001:db8::100]:80");
+    for (const source of ["::1", "ff02::1", "::ffff:10.7.0.1", "::ffff:127.0.0.1"])
+      expect(open(source), source).toBe("Malformed");
+    for (const source of ["2001:db8::100", "2001:db8::1", "fe80::1", "::2", "::fffe:0:1"])
+      expect(open(source), source).toMatch(/^rs/);
+  });
+
   it("from port 0 finds its connection again", () => {
     expect(story.tcp("10.7.0.1:0", "S")).toBe("rs3");
     expect(story.tcp("10.7.0.1:0", "A")).toBe("rs3");

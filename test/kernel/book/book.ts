@@ -31,6 +31,7 @@ export class Book {
     expire_quiescent_template: 0,
     sloppy_tcp: 0,
     drop_packet: 0,
+    secure_tcp: 0,
   };
   readonly timeouts: Record<string, number> = {
     ESTABLISHED: 900,
@@ -38,6 +39,7 @@ export class Book {
     FIN_WAIT: 120,
     TIME_WAIT: 120,
     CLOSE: 10,
+    SYNACK: 120,
     UDP: 300,
   };
   readonly services = new Map<string, Kept>();
@@ -239,7 +241,7 @@ export class Book {
     dest.packets++;
     dest.bytes += packet.bytes;
     if (packet.protocol === "TCP") {
-      const state = next(entry.state, packet.flags);
+      const state = next(entry.state, packet.flags, this.sysctl.secure_tcp === 3);
       if (state !== entry.state) this.#enter(entry, state);
     }
     entry.timeout = this.timeouts[entry.state]!;

@@ -206,7 +206,9 @@ export class Scenario {
     const names = Object.keys(this.book.sysctl) as (keyof Book["sysctl"])[];
     // Each shard counts for itself which new connections drop_packet hits.
     const name = this.#pick(names.filter((each) => !this.#sharded || each !== "drop_packet"));
-    const values = { conn_reuse_mode: [0, 1, 1, 2, 3], drop_packet: [0, 0, 0, 3] }[name as string] ?? [0, 1];
+    const values = { conn_reuse_mode: [0, 1, 1, 2, 3], drop_packet: [0, 0, 0, 3], secure_tcp: [0, 3] }[
+      name as string
+    ] ?? [0, 1];
     const value = this.#pick(values);
     this.log.push(`sysctl ${name}=${value}`);
     this.book.sysctl[name] = value;

@@ -62,20 +62,24 @@ export interface Entry {
 /** What becomes of a packet: a real server, the host's stack, port unreachable, or nothing. */
 export type Fate = `rs${number}` | "host" | "icmp" | "none";
 
-export const ACTIVE = ["SYN_RECV", "ESTABLISHED"];
-/** The one-way TCP machine of a director that hears no answers, without secure_tcp. */
-export function next(state: string, flags: string): string {
+export const ACTIVE = ["SYN_RECV", "ESTABLISHED", "SYNACK"];
+/** The one-way TCP machine of a director that hears no answers; `secure` is secure_tcp. */
+export function next(state: string, flags: string, secure: boolean): string {
   if (flags.includes("R")) return state === "SYN_RECV" ? "SYN_RECV" : "CLOSE";
-  if (flags.includes("S")) return state === "ESTABLISHED" ? state : "SYN_RECV";
+  if (flags.includes("S")) {
+    if (state === "ESTABLISHED") return state;
+    return secure && state !== "SYN_RECV" ? "SYNACK" : "SYN_RECV";
+  }
   if (flags.includes("F")) {
     const after: Record<string, string> = {
       NONE: "CLOSE",
       ESTABLISHED: "FIN_WAIT",
       SYN_RECV: "TIME_WAIT",
+      SYNACK: "TIME_WAIT",
     };
     return after[state] ?? state;
   }
-  if (flags.includes("A")) return ["NONE", "SYN_RECV"].includes(state) ? "ESTABLISHED" : state;
+  if (flags.includes("A")) return ["NONE", "SYN_RECV", "SYNACK"].includes(state) ? "ESTABLISHED" : state;
   return "CLOSE";
 }
 
