@@ -197,9 +197,27 @@ describe("echo", () => {
     expect(ask(VIP4)).toBe("NotOurs");
   });
 
-  it("is left alone when told, with another code, and behind options", () => {
+  it("is answered with any code, which comes back, as Linux does it", () => {
+    for (const code of [1, 13, 255]) {
+      const request = { source: ROUTER4, destination: VIP4, type: 8, code };
+      expect(story.frame(icmpFrame(request))).toBe(`director:icmp-0-${code}`);
+      const six = { source: ROUTER6, destination: VIP6, type: 128, code };
+      expect(story.frame(icmpFrame(six))).toBe(`director:icmp6-129-${code}`);
+    }
+  });
+
+  it("is dropped with a wrong header checksum, and from an address that no host may send from", () => {
+    const damaged = icmpFrame({ source: ROUTER4, destination: VIP4, type: 8, code: 0 });
+    damaged[14 + 8]! ^= 1; // the TTL
+    expect(story.frame(damaged)).toBe("Malformed");
+    for (const source of ["0.0.0.0", "127.0.0.1", "224.0.0.1", "255.255.255.255", "10.0.0.100", "10.0.0.1"])
+      expect(ask(VIP4, parseIpv4(source)!), source).toBe("Malformed");
+    for (const source of ["::1", "ff02::1", "2001:db8::100"])
+      expect(ask(VIP6, parseIpv6(source)!), source).toBe("Malformed");
+  });
+
+  it("is left alone when told, and behind options", () => {
     const request = { source: ROUTER4, destination: VIP4, type: 8, code: 0 };
-    expect(story.frame(icmpFrame({ ...request, code: 1 }))).toBe("NotOurs");
     expect(story.frame(icmpFrame({ ...request, options: new Uint8Array(4).fill(1) }))).toBe("NotOurs");
     story.sysctl("answer_echo", 0);
     expect(story.frame(icmpFrame(request))).toBe("NotOurs");
