@@ -30,6 +30,14 @@ async function change(stage: Stage, where: string, now: string[], mend: string[]
   return () => stage.lab.in(where).ip(mend);
 }
 
+/** Gives an interface a MAC, and has its host tell the link: an ARP for its own address (arp_notify, ip-sysctl). */
+async function announce(stage: Stage, host: string, device: string, mac: string): Promise<void> {
+  const there = stage.lab.in(host);
+  await there.sysctl([[`net/ipv4/conf/${device}/arp_notify`, 1]]);
+  await there.ip([`link set ${device} address ${mac}`]);
+  await there.sysctl([[`net/ipv4/conf/${device}/arp_notify`, 0]]);
+}
+
 const NO_NET_RAW = ["setpriv", "--bounding-set=-net_raw", "--inh-caps=-net_raw", "--"];
 
 export const FAULTS: readonly Fault[] = [
@@ -70,11 +78,22 @@ export const FAULTS: readonly Fault[] = [
       // Only a MAC that the director knows can be wrong.
       await stage.requests(stage.lab.realServers.length);
       await stage.lab.in("rs2").ip([`link set eth0 address ${OTHER_MAC}`]);
+      return () => announce(stage, "rs2", "eth0", macOf(realServerAddress(1)));
+    },
+  },
+  {
+    name: "rip-twice",
+    sentence: "A forgotten machine on the link has rs3's address as well, and has just come up.",
+    watch: "requests that go to rs3; ip neigh on the router, for 10.0.0.13",
+    async inject(stage) {
+      const there = stage.lab.in("switch");
+      const address = `${realServerAddress(2)}/24`;
+      await stage.requests(stage.lab.realServers.length);
+      await there.ip([`address add ${address} dev br0`]);
+      await announce(stage, "switch", "br0", STRANGER_MAC);
       return async () => {
-        const rs2 = stage.lab.in("rs2");
-        await rs2.sysctl([["net/ipv4/conf/eth0/arp_notify", 1]]);
-        await rs2.ip([`link set eth0 address ${macOf(realServerAddress(1))}`]);
-        await rs2.sysctl([["net/ipv4/conf/eth0/arp_notify", 0]]);
+        await there.ip([`address del ${address} dev br0`]);
+        await announce(stage, "rs3", "eth0", macOf(realServerAddress(2)));
       };
     },
   },
@@ -172,6 +191,28 @@ export const FAULTS: readonly Fault[] = [
     async inject(stage) {
       await stage.reload({ sourceMac: "preserve" });
       return () => stage.reload({});
+    },
+  },
+  {
+    name: "no-link",
+    sentence: "The director's interface is down.",
+    watch: "requests are lost until it is up again; nothing was restarted",
+    async inject(stage) {
+      const there = stage.lab.in("director");
+      await there.ip(["link set eth0 down"]);
+      return async () => {
+        await there.ip(["link set eth0 up", `route replace default via ${ROUTER}`]);
+        await stage.forgetVip();
+      };
+    },
+  },
+  {
+    name: "no-director",
+    sentence: "The director's process was killed.",
+    watch: "ss -xl on the director; connections go on when it is back: its state file stayed",
+    async inject(stage) {
+      await stage.kill();
+      return () => stage.restart();
     },
   },
   {

@@ -143,6 +143,11 @@ const CASES: [string, Change, string[]][] = [
     { server: { macs: [], fixedMac: RS1!, answersFarSender: false } },
     [],
   ],
+  [
+    "two answer for one RIP, and the one that was looked at is the wrong one",
+    { server: { macs: [STRANGER!, RS1!], mac: STRANGER!, heldMac: RS2!, vips: vipSeen("silent", false) } },
+    [`rip-twice ${RIP}`],
+  ],
   ["two answer for one RIP", { server: { macs: [RS1!, STRANGER!] } }, [`rip-twice ${RIP}`]],
   // the services
   ["nothing in the VIP's name", { server: { vips: vipSeen("silent", false) } }, [`vip-missing ${RIP}`]],

@@ -47,7 +47,11 @@ function* judgeServer(server: ServerSeen, { host }: Observations): Generator<Fin
     yield find.behindRouter(server);
     return;
   }
-  if (macs.length > 1) yield find.ripTwice(server);
+  if (macs.length > 1) {
+    // Which of the two the rest was asked of is chance.
+    yield find.ripTwice(server);
+    return;
+  }
   const used = fixedMac ?? heldMac;
   if (used !== undefined && macs.length > 0 && !macs.includes(used)) yield find.macChange(server, used);
   const accepted = server.vips.filter(accepts);

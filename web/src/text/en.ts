@@ -240,6 +240,8 @@ export const en = {
   "fault.rp-filter": "rp_filter drops",
   "fault.wrong-gateway": "gateway is the director",
   "fault.host-answers": "director's host answers",
+  "fault.no-link": "director's interface down",
+  "fault.rip-twice": "real server's address twice",
   "fault.vip-twice": "VIP owned twice",
   "fault.vip-missing": "VIP not on lo",
   "fault.arp-leak": "answers ARP for the VIP",

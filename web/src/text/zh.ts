@@ -232,6 +232,8 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   "fault.rp-filter": "被 rp_filter 丢弃",
   "fault.wrong-gateway": "网关设成了调度器",
   "fault.host-answers": "调度器主机自己应答",
+  "fault.no-link": "调度器的网卡已关闭",
+  "fault.rip-twice": "真实服务器的地址有两台在用",
   "fault.vip-twice": "VIP 重复",
   "fault.vip-missing": "lo 上没有 VIP",
   "fault.arp-leak": "应答针对 VIP 的 ARP",
