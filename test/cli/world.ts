@@ -24,8 +24,32 @@ export function newCommands(): Commands {
   return attachCommands(region, { now: () => 0, addresses: ADDRESSES, schedulers, info: { size: 4096 } });
 }
 
-const SERVICES =
-  "http 80/tcp www\nhttps 443/tcp\ndomain 53/tcp\ndomain 53/udp\nmdns 5353/udp\nsip 5060/tcp\nsip 5060/udp\n";
+/** Out of Debian's /etc/services, whose names the recorded listings show. */
+const SERVICES = [
+  "ftp-data 20/tcp",
+  "ftp 21/tcp",
+  "ssh 22/tcp",
+  "telnet 23/tcp",
+  "smtp 25/tcp mail",
+  "domain 53/tcp",
+  "domain 53/udp",
+  "tftp 69/udp",
+  "http 80/tcp www",
+  "pop3 110/tcp pop-3",
+  "ntp 123/udp",
+  "imap2 143/tcp imap",
+  "snmp 161/udp",
+  "https 443/tcp",
+  "https 443/udp",
+  "isakmp 500/udp",
+  "syslog 514/udp",
+  "imaps 993/tcp",
+  "mysql 3306/tcp",
+  "sip 5060/tcp",
+  "sip 5060/udp",
+  "mdns 5353/udp",
+  "http-alt 8080/tcp webcache",
+].join("\n");
 export const HOSTS: Readonly<Record<string, string>> = {
   "10.0.0.12": "rs2.example.com",
   "10.0.0.101": "vip2.example.com",

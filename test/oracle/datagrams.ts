@@ -20,7 +20,17 @@ interface Fragment {
   readonly flow: string | undefined;
 }
 
+/** Undefined for what is whole, and for a runt that does not even hold the headers it should. */
 function readFragment(frame: Uint8Array): Fragment | undefined {
+  try {
+    return readPiece(frame);
+  } catch (error) {
+    if (error instanceof RangeError) return undefined;
+    throw error;
+  }
+}
+
+function readPiece(frame: Uint8Array): Fragment | undefined {
   const view = new DataView(frame.buffer, frame.byteOffset, frame.length);
   const at = ETH_HEADER;
   if (etherType(view, 0) === EtherType.Ipv6) return readFragment6(view, at);

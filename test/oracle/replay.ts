@@ -116,7 +116,7 @@ class Replay {
   }
 
   async #command(step: Extract<Step, { op: "ipvsadm" }>): Promise<void> {
-    const said = await run(this.#world.commands, step.args);
+    const said = await run(this.#world.commands, step.args, step.stdin);
     const differences: string[] = [];
     if (said.rc !== step.rc) differences.push(`exit code ${said.rc}, recorded ${step.rc}`);
     if (said.stderr !== step.stderr) differences.push(`stderr "${said.stderr}", recorded "${step.stderr}"`);

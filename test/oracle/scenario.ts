@@ -67,6 +67,8 @@ export interface CommandLine {
   readonly rc: number;
   readonly stdout: string;
   readonly stderr: string;
+  /** What --restore reads. */
+  readonly stdin?: string;
 }
 
 export type Step =
