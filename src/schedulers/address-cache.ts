@@ -30,7 +30,8 @@ export class AddressCache {
   #high = 0;
   #length = 0;
   #victim = 0;
-  #check = Number.NaN;
+  /** When old entries are looked for next, ms: a column, because a property's number lies on the heap. */
+  readonly #check = Float64Array.of(Number.NaN);
   #minutes = 0;
   readonly #release: (row: number) => void;
 
@@ -91,23 +92,23 @@ export class AddressCache {
 
   /** Lets old entries go, as often as the kernel's timer would have by now. `lifetime` in ms. */
   expire(now: number, lifetime: number): void {
-    if (Number.isNaN(this.#check)) this.#check = now + MINUTE;
-    while (now >= this.#check) {
-      if (++this.#minutes % FULL_CHECK === 0) this.#sweep(this.#check - lifetime, MOST);
+    if (Number.isNaN(this.#check[0]!)) this.#check[0] = now + MINUTE;
+    while (now >= this.#check[0]!) {
+      if (++this.#minutes % FULL_CHECK === 0) this.#sweep(this.#check[0]! - lifetime, MOST);
       else if (this.#length > MANY) {
         this.#minutes--;
-        this.#sweep(this.#check - IDLE, Math.min(Math.ceil(((this.#length - MANY) * 4) / 3), MANY / 2));
+        this.#sweep(this.#check[0]! - IDLE, Math.min(Math.ceil(((this.#length - MANY) * 4) / 3), MANY / 2));
       }
-      this.#check += MINUTE;
-      if (this.#length === 0 && now >= this.#check) this.#skipTo(now);
+      this.#check[0]! += MINUTE;
+      if (this.#length === 0 && now >= this.#check[0]!) this.#skipTo(now);
     }
   }
 
   /** With nothing to let go only the minutes are counted. */
   #skipTo(now: number): void {
-    const minutes = Math.floor((now - this.#check) / MINUTE) + 1;
+    const minutes = Math.floor((now - this.#check[0]!) / MINUTE) + 1;
     this.#minutes += minutes;
-    this.#check += minutes * MINUTE;
+    this.#check[0]! += minutes * MINUTE;
   }
 
   #sweep(before: number, most: number): void {

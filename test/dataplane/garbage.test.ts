@@ -29,7 +29,7 @@ describe("the data path makes no garbage", { retry: 3 }, () => {
     expect(Math.min(...outcome.costs.map(Math.abs))).toBe(0);
   }, 60_000);
 
-  test.each(["wlc", "wrr", "sh"])(
+  test.each(["wlc", "wrr", "mh", "lblcr"])(
     "a million connections opened and ended under %s cost not one byte",
     async (scheduler) => {
       const outcome = await measure("churn", scheduler);
