@@ -65,7 +65,7 @@ async function costSection(stage: Stage, sites: readonly Site[], absent: readonl
   const sizes = effort.quick ? [60] : [60, 512, 1514];
   const sections: Section[] = [];
   for (const size of sizes) {
-    const rounds = await interleave(stage, sites, { size, milliseconds: effort.quick ? 600 : 1_000 }, effort);
+    const rounds = await interleave(stage, sites, { size, milliseconds: effort.quick ? 600 : 700 }, effort);
     const own: Record<string, Ratio> = {
       afpacket_vs_c: costRatio(rounds, C_PACKET, OWN_PACKET),
       afxdp_vs_c: costRatio(rounds, C_XDP, OWN_XDP),
