@@ -127,6 +127,19 @@ describe("mh", () => {
     );
   });
 
+  it("is made by the weights' ratio, and by nobody who is gone", () => {
+    const tableOf = (weights: readonly number[], gone?: number): unknown => {
+      const bench = new Bench("mh");
+      const rows = build(bench, gone === undefined ? [0, ...weights] : [gone, ...weights]);
+      bench.remove(rows[0]!);
+      return bench.views[0]!.plan;
+    };
+    const table = tableOf([2, 1]);
+    expect(tableOf([200, 100])).toEqual(table);
+    expect(tableOf([2, 1], 65_535)).toEqual(table);
+    expect(tableOf([2, 1], 3)).toEqual(table);
+  });
+
   it("moves fewer than 3 in 100 of the other servers' clients when one goes", () => {
     fc.assert(
       fc.property(fc.integer({ min: 3, max: 30 }), fc.nat(), (n, which) => {
