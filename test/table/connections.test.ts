@@ -24,6 +24,8 @@ interface Flow {
   readonly words: readonly number[];
   readonly ports: number;
   readonly kind: number;
+  /** All of it as text. */
+  readonly name: string;
 }
 
 const address4 = fc.constantFrom(0x0a000001, 0x0a000002, 0xc0a80001).map((a) => [0, 0, 0xffff, a]);
@@ -35,7 +37,12 @@ const flows: fc.Arbitrary<Flow> = fc
     fc.record({ a: address4, b: address4, ports, kind: kinds, six: fc.constant(0) }),
     fc.record({ a: address6, b: address6, ports, kind: kinds, six: fc.constant(FAMILY6) }),
   )
-  .map(({ a, b, ports, kind, six }) => ({ words: [...a, ...b], ports, kind: kind | six }));
+  .map(({ a, b, ports, kind, six }) => ({
+    words: [...a, ...b],
+    ports,
+    kind: kind | six,
+    name: `${a} ${b} ${ports} ${kind}`,
+  }));
 
 /** Four buckets get everything. */
 const crowd = (hash: number): number => (hash & 0x8400_0000) >>> 0;
@@ -193,11 +200,12 @@ class Model {
     expect(table.live).toBe(this.known.length);
     expect(table.clock).toBe((BEGIN + this.now) | 0);
     expect(table.high).toBeLessThanOrEqual(CAPACITY);
-    for (const { flow, row } of this.known) {
-      expect(table.isLive(row)).toBe(true);
-      const newest = this.known.find((other) => JSON.stringify(other.flow) === JSON.stringify(flow))!;
-      expect(find(table, flow)).toBe(newest.row);
-    }
+    const newest = new Map<string, number>();
+    for (const { flow, row } of this.known) if (!newest.has(flow.name)) newest.set(flow.name, row);
+    const wrong = this.known.filter(
+      ({ flow, row }) => !table.isLive(row) || find(table, flow) !== newest.get(flow.name),
+    );
+    expect(wrong).toEqual([]);
     expect(table.oldestHalfOpen()).toBe(this.halfOpen[0]?.row ?? -1);
   }
 }
@@ -211,7 +219,7 @@ describe("the connection table", () => {
           model.do(each);
           model.check();
         }
-        if (!model.known.some(({ flow }) => JSON.stringify(flow) === JSON.stringify(stranger))) {
+        if (!model.known.some(({ flow }) => flow.name === stranger.name)) {
           expect(find(model.table, stranger)).toBe(-1);
         }
         // Emptied, it has room for as many as ever.
@@ -220,7 +228,7 @@ describe("the connection table", () => {
         for (let i = 0; i < CAPACITY; i++) expect(model.table.take()).toBeGreaterThanOrEqual(0);
         expect(model.table.take()).toBe(-1);
       }),
-      { numRuns: 300 },
+      { numRuns: 200 },
     );
   });
 
