@@ -5,6 +5,7 @@ import { PLACE_VIPS } from "../../src/table/place.ts";
 import { Header } from "../../src/table/region.ts";
 import { parseIpv4, parseIpv6, type Words } from "../../src/wire/address.ts";
 import { type FrameFields, icmpFrame, ipFrame, tcpFrame, udpFrame } from "../../src/wire/frame.ts";
+import { writeChecksum } from "../../src/wire/ipv4.ts";
 import { Story } from "./story.ts";
 
 const VIP4 = parseIpv4("10.0.0.100")!;
@@ -33,6 +34,17 @@ function error(type: number, code: number, payload: Uint8Array, fields: Partial<
 
 function error6(type: number, payload: Uint8Array, fields: Partial<FrameFields> = {}): string {
   return story.frame(icmpFrame({ source: ROUTER6, destination: VIP6, type, code: 0, payload, ...fields }));
+}
+
+/** The frame with its IP datagram made `bytes` shorter: what it ends with is no part of it, as a NIC's padding. */
+function shortened(frame: Uint8Array, bytes: number): Uint8Array {
+  const view = new DataView(frame.buffer, frame.byteOffset, frame.byteLength);
+  if (view.getUint8(14) >> 4 === 6) view.setUint16(18, view.getUint16(18) - bytes);
+  else {
+    view.setUint16(16, view.getUint16(16) - bytes);
+    writeChecksum(view, 14);
+  }
+  return frame;
 }
 
 beforeEach(async () => {
@@ -80,6 +92,17 @@ describe("an error about a connection", () => {
     const options = quoted({ options: new Uint8Array(8).fill(1) });
     expect(error(3, 4, options.slice(0, 31))).toBe("NotOurs");
     expect(error(3, 4, options.slice(0, 32))).toBe("rs3");
+  });
+
+  it("is not read beyond its datagram's end, where a frame may go on", () => {
+    const ends = { source: ROUTER4, destination: VIP4, type: 3, code: 4 };
+    const whole = (): Uint8Array => icmpFrame({ ...ends, payload: quoted().subarray(0, 24) });
+    expect(story.frame(shortened(whole(), 0))).toBe("rs3");
+    // Without the last byte of the ports, of the quoted header, of the ICMP header.
+    expect(story.frame(shortened(whole(), 1))).toBe("NotOurs");
+    expect(story.frame(shortened(whole(), 5))).toBe("NotOurs");
+    expect(story.frame(shortened(whole(), 25))).toBe("Malformed");
+    expect(story.frame(shortened(whole(), 24))).toBe("NotOurs");
   });
 
   it("must quote a first piece, the right direction, a known flow, a protocol with ports, IPv4", () => {
@@ -132,6 +155,35 @@ describe("an error about an IPv6 connection", () => {
     for (const type of [0, 1, 2, 3, 4, 5, 100, 127, 129, 135, 136, 137]) {
       expect(error6(type, quoted6()), `${type}`).toBe(type < 128 ? "rs3" : "NotOurs");
     }
+  });
+
+  it("is not read beyond its datagram's end, where a frame may go on", () => {
+    const ends = { source: ROUTER6, destination: VIP6, type: 1, code: 4 };
+    const whole = (): Uint8Array => icmpFrame({ ...ends, payload: quoted6().subarray(0, 44) });
+    expect(story.frame(shortened(whole(), 0))).toBe("rs3");
+    expect(story.frame(shortened(whole(), 1))).toBe("NotOurs");
+    expect(story.frame(shortened(whole(), 5))).toBe("NotOurs");
+    expect(story.frame(shortened(whole(), 44))).toBe("NotOurs");
+    expect(story.frame(shortened(whole(), 45))).toBe("Malformed");
+  });
+
+  it("finds it by all four words of both addresses", async () => {
+    const client = "2001:db8:1:2:3:4:5:6";
+    expect(story.tcp(`[${client}]:1000`, "S", "[2001:db8::100]:80")).toBe("rs2");
+    const ports = new Uint8Array([0, 80, 3, 232]);
+    const about = (destination: string): Uint8Array =>
+      ipFrame({ source: VIP6, destination: parseIpv6(destination)! }, 6, ports).subarray(14);
+    expect(error6(1, about(client))).toBe("rs2");
+    for (const other of ["2001:db9:1:2:3:4:5:6", "2001:db8:1:3:3:4:5:6", "2001:db8:1:2:3:5:5:6"]) {
+      expect(error6(1, about(other))).toBe("NotOurs");
+    }
+  });
+
+  it("is the host's once the last IPv6 service is gone, though IPv4 ones are left, and only then", async () => {
+    await story.ipvsadm("-D -t 10.0.0.100:80");
+    expect(error6(1, quoted6())).toBe("rs3");
+    await story.ipvsadm("-A -t 10.0.0.100:80 -s rr", "-D -t [2001:db8::100]:80");
+    expect(error6(1, quoted6())).toBe("NotOurs");
   });
 
   it("may quote extension headers and a first piece, not a later one", () => {

@@ -232,6 +232,51 @@ describe("the connection table", () => {
     );
   });
 
+  it("tells flows apart by each word, though they share a bucket, and the first of it from the second", () => {
+    const { table } = new Model();
+    const put = (words: readonly number[], ports: number, kind: number): number => {
+      const row = table.take();
+      const at = row << ROW_SHIFT;
+      table.rows.set(words, at + C_CLIENT);
+      table.rows[at + C_PORTS] = ports;
+      table.rows[at + C_KIND] = kind;
+      table.hash(row, 0);
+      return row;
+    };
+    const four = put([0, 0, 0xffff, 1, 0, 0, 0xffff, 2], 3, TCP);
+    const six = put([1, 2, 3, 4, 5, 6, 7, 8], 9, TCP | FAMILY6);
+    // The buckets' other ends: what is asked for stands first, then last.
+    for (const round of [0, 1]) {
+      expect(table.find4(0, TCP, 1, 2, 3)).toBe(four);
+      const others4 = [
+        table.find4(0, 17, 1, 2, 3),
+        table.find4(0, TCP, 9, 2, 3),
+        table.find4(0, TCP, 1, 9, 3),
+      ];
+      expect([...others4, table.find4(0, TCP, 1, 2, 9)]).toEqual([-1, -1, -1, -1]);
+      const words = [1, 2, 3, 4, 5, 6, 7, 8];
+      const find6 = (kind: number, ports: number, wanted = words): number =>
+        table.find6(0, kind, Int32Array.from([0, 0, ...wanted]), 2, ports);
+      expect(find6(TCP | FAMILY6, 9)).toBe(six);
+      expect([find6(17 | FAMILY6, 9), find6(TCP | FAMILY6, 8)]).toEqual([-1, -1]);
+      for (let w = 0; w < 8; w++) expect(find6(TCP | FAMILY6, 9, words.with(w, 77))).toBe(-1);
+      if (round === 0) {
+        table.unhash(four, 0);
+        table.hash(four, 0);
+      }
+    }
+  });
+
+  it("knows which rows are in use", () => {
+    const model = new Model();
+    const flow = { words: [0, 0, 0xffff, 1, 0, 0, 0xffff, 2], ports: 3, kind: TCP, name: "" };
+    model.do({ open: flow, life: 10 });
+    const { row } = model.known[0]!;
+    expect(model.table.isLive(row)).toBe(true);
+    model.do({ close: 0 });
+    expect(model.table.isLive(row)).toBe(false);
+  });
+
   it("has four buckets a row, sixteen at least", () => {
     const bucketsOf = (capacity: number): number => new Connections(new Columns(undefined), capacity).shift;
     expect([1, 2, 4, 5, 1024, 1025].map((capacity) => 2 ** (32 - bucketsOf(capacity)))).toEqual([
