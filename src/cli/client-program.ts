@@ -1,5 +1,6 @@
 /** What the subcommands that are clients of a running director share: their ends, and how they write. */
 import type { Readable } from "node:stream";
+import { EXIT_BROKEN_PIPE, unwritable } from "./broken-pipe.ts";
 import { DirectorUnreachable } from "./director-client.ts";
 
 /** The director could not be asked, or refused. */
@@ -11,8 +12,8 @@ export const EXIT_FAILED = 1;
  */
 export async function runClient(main: () => Promise<number | undefined>): Promise<void> {
   process.stdout.on("error", (error: NodeJS.ErrnoException) => {
-    if (error.code === "EPIPE") process.exit(141);
-    throw error;
+    if (error.code === "EPIPE") process.exit(EXIT_BROKEN_PIPE);
+    unwritable("dr-director", error);
   });
   try {
     process.exitCode = (await main()) ?? 0;

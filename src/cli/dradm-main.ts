@@ -1,4 +1,5 @@
 import { readFileSync } from "node:fs";
+import { EXIT_BROKEN_PIPE, unwritable } from "./broken-pipe.ts";
 import { DRADM_HELP } from "./dradm-help.ts";
 import { runIpvsadm, type Surroundings } from "./ipvsadm-run.ts";
 import { SystemNames } from "./names.ts";
@@ -72,15 +73,15 @@ export function complain(text: string): void {
 /** Ends the process as a C program would: 141 when nobody reads its output any more, 2 with one line if it fails. */
 export async function runProgram(main: () => Promise<number>): Promise<void> {
   const brokenPipe = (error: NodeJS.ErrnoException): void => {
-    if (error.code === "EPIPE") process.exit(141);
-    throw error;
+    if (error.code === "EPIPE") process.exit(EXIT_BROKEN_PIPE);
+    unwritable("dradm", error);
   };
   process.stdout.on("error", brokenPipe);
-  process.stderr.on("error", () => process.exit(141));
+  process.stderr.on("error", () => process.exit(EXIT_BROKEN_PIPE));
   try {
     process.exitCode = await main();
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code === "EPIPE") process.exit(141);
+    if ((error as NodeJS.ErrnoException).code === "EPIPE") process.exit(EXIT_BROKEN_PIPE);
     complain(`${(error as Error).message}\n`);
     process.exitCode = 2;
   }

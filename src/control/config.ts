@@ -43,6 +43,7 @@ type Path = readonly PropertyKey[];
  * with `schedulers`, the names that exist, are the services' schedulers looked at.
  */
 export function parseConfig(text: string, file: string, schedulers?: readonly string[]): Config {
+  refuseOtherEncodings(text, file);
   const lines = new LineCounter();
   const document = parseDocument(text, {
     lineCounter: lines,
@@ -83,6 +84,14 @@ export function parseConfig(text: string, file: string, schedulers?: readonly st
     );
   }
   return parsed.data;
+}
+
+/** What was read of bytes that are no UTF-8 stands as U+FFFD: such a name would be looked for and never found. */
+function refuseOtherEncodings(text: string, file: string): void {
+  const before = text.slice(0, text.indexOf("\uFFFD") + 1).split("\n");
+  if (before[0] === "") return;
+  const place = { line: before.length, column: before.at(-1)!.length, key: "" };
+  throw new ConfigError(file, [{ ...place, message: "expected UTF-8, found a byte that is none" }]);
 }
 
 function plainValue(document: Document.Parsed, file: string): unknown {

@@ -80,7 +80,7 @@ export class DirectorProgram {
     if (options.takeover === true) argv.push("--takeover");
     if (options.web !== undefined) argv.push("--web", options.web);
     const program = lab.spawn("director", argv);
-    await program.line(/"event":"ready"/, 15_000);
+    await program.line(/"event":"ready"/, 60_000);
     return new DirectorProgram(program, file, fixed);
   }
 

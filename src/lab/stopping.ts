@@ -1,6 +1,9 @@
 /** How the lab's commands end before their time: on a signal, in good order. */
 
-/** Fires on the first signal that asks us to end; a second one ends us at once, and the kernel cleans up. */
+/**
+ * Fires on the first signal that asks us to end, or when nobody reads our output any more; a second signal ends us at
+ * once, and the kernel cleans up.
+ */
 export function stopSignal(): AbortSignal {
   const stop = new AbortController();
   for (const signal of ["SIGINT", "SIGTERM", "SIGHUP"] as const) {
@@ -9,6 +12,7 @@ export function stopSignal(): AbortSignal {
       stop.abort();
     });
   }
+  process.stdout.on("error", () => stop.abort());
   return stop.signal;
 }
 

@@ -73,6 +73,15 @@ describe("a config file", () => {
     ]);
   });
 
+  test("bytes that are no UTF-8 are told with their place", () => {
+    const latin1 = Buffer.from("# für die\ninterface: eth0\n", "latin1").toString("utf8");
+    expect(() => parseConfig(latin1, "d.yaml")).toThrow(
+      "d.yaml:1:4: expected UTF-8, found a byte that is none",
+    );
+    const name = Buffer.from("shards: 1\ninterface: \xff\n", "latin1").toString("utf8");
+    expect(() => parseConfig(name, "d.yaml")).toThrow("d.yaml:2:12: expected UTF-8");
+  });
+
   test("a text that is no YAML is told with its place", () => {
     expect(problems("interface: eth0\nservices: [\n")[0]).toMatch(/^d\.yaml:\d+:\d+: /);
     expect(problems("a: 1\na: 2\n")[0]).toMatch(/^d\.yaml:2:1: .*unique/i);

@@ -7,7 +7,7 @@ import { HTTP_PORT, VIP } from "../../src/lab/topology.ts";
 export interface LoadResult {
   readonly requests: number;
   readonly connections: number;
-  /** Connections that were refused, reset, closed or not answered for ten seconds. */
+  /** Connections that were refused, reset, closed or not answered for a minute. */
   readonly broken: readonly string[];
   /** Connections on which another real server answered than before. */
   readonly strangers: readonly string[];
@@ -37,13 +37,13 @@ export class Load {
    * longer and longer before it sends again, and an outage upon the other would prove nothing but that.
    */
   async well(): Promise<void> {
-    const line = this.#program.next(/^well$/, 20_000);
+    const line = this.#program.next(/^well$/, 120_000);
     this.#program.stdin.write("well?\n");
     await line;
   }
 
   async end(): Promise<LoadResult> {
-    const line = this.#program.line(/^\{/, 30_000);
+    const line = this.#program.line(/^\{/, 120_000);
     this.#program.stdin.end();
     return JSON.parse(await line) as LoadResult;
   }

@@ -50,7 +50,7 @@ describe("the end", () => {
     expect(during.sockets.length).toBeGreaterThan(before.sockets.length);
     const begun = performance.now();
     expect(await director.stop()).toBe(0);
-    expect(performance.now() - begun).toBeLessThan(1_000);
+    expect(performance.now() - begun).toBeLessThan(10_000); // a tenth of it on a machine with nothing else to do
     expect(await traces(lab)).toEqual(before);
     expect(existsSync(join(folder, "control.sock"))).toBe(false);
   });
@@ -78,7 +78,7 @@ describe("the end", () => {
       const director = await DirectorProgram.start(lab, config, { folder: makeFolder() });
       const begun = performance.now();
       await director.stop();
-      expect(performance.now() - begun).toBeLessThan(1_000);
+      expect(performance.now() - begun).toBeLessThan(10_000); // a tenth of it on a machine with nothing else to do
     }
   });
 });
@@ -141,7 +141,7 @@ describe("state that outlives the process", () => {
       const client = await Client.start(lab);
       await client.request({ requests: 2 });
       const long = [0, 1].map(() =>
-        client.request({ requests: 40, keepAlive: true, pause: 50, timeout: 4_000 }),
+        client.request({ requests: 40, keepAlive: true, pause: 50, timeout: 60_000 }),
       );
       await sleep(500);
       const counted = (await verdictSum(first)).received;
@@ -205,7 +205,7 @@ describe("a shard that dies", () => {
     const client = await Client.start(lab);
     const config = clusterConfig({ scheduler: "brittle" });
     const director = await DirectorProgram.start(lab, config, { folder, schedulers: [module] });
-    const long = client.request({ requests: 40, keepAlive: true, pause: 50, timeout: 4_000 });
+    const long = client.request({ requests: 40, keepAlive: true, pause: 50, timeout: 60_000 });
     await sleep(300);
     writeFileSync(flag, "");
     director.reload({

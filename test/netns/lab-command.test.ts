@@ -121,12 +121,20 @@ test("without --once it stays with live rates until Ctrl-C, and then nothing is 
   const program = new Program("lab", COMMAND, env);
   onTestFinished(() => void program.stop());
   const rates = /^ +\d+\/s +\d+\/s +\d+\/s +[1-9]\d*\/s +[1-9]\d*\/s +[\d.]+ kB\/s$/;
-  await program.line(rates, 30_000);
-  await program.next(rates, 5_000);
+  await program.line(rates, 60_000);
+  await program.next(rates, 60_000);
   program.signal("SIGINT");
   expect(await program.ended).toBe(0);
-  expect(processes()).toEqual([]);
-  expect(files()).toEqual([]);
+  await eventually("nothing is left", () => processes().length + files().length === 0);
+});
+
+test("it ends without a word when nobody reads what it says, and leaves nothing behind", async () => {
+  const { env, processes, files } = makeMark();
+  const line = `"$@" --once | head -1; printf "%s" "\${PIPESTATUS[0]}"`;
+  const { stdout, stderr } = await run(["bash", "-c", line, "bash", ...COMMAND], { timeout: 60_000, env });
+  expect(stderr).toBe("");
+  expect(stdout).toMatch(/^dr-director lab {2}.*\n141$/);
+  await eventually("nothing is left", () => processes().length + files().length === 0);
 });
 
 test("lab --keep leaves it standing, tells how to enter each namespace, and kill ends it", async () => {

@@ -187,7 +187,7 @@ describe("a takeover", () => {
 
 /** wrk until `end`, which gives what it says went wrong. */
 function startWrk(lab: Lab): { end: () => Promise<string[]> } {
-  const words = ["-t1", "-c10", "-d1h", "--timeout", "10s", `http://${VIP}/`];
+  const words = ["-t1", "-c10", "-d1h", "--timeout", "60s", `http://${VIP}/`];
   const wrk = lab.spawn("client", ["wrk", ...words]);
   return {
     end: async () => {
@@ -207,6 +207,7 @@ describe("kill -9", () => {
       let director = await DirectorProgram.start(lab, config, { folder });
       const load = await Load.start(lab, { long: 20, short: 4 });
       const wrk = has("wrk") ? startWrk(lab) : undefined;
+      let longest = 0;
       for (let n = 0; n < KILLS; n++) {
         await load.well();
         await sleep(Math.random() * 500);
@@ -214,15 +215,17 @@ describe("kill -9", () => {
         expect(before.size).toBeGreaterThan(20);
         await sleep(Math.random() * 50);
         director.program.signal("SIGKILL");
+        const killed = performance.now();
         await director.program.ended;
         director = await DirectorProgram.start(lab, config, { folder });
+        longest = Math.max(longest, Math.round(performance.now() - killed));
         expect(fallen(before, await totals(director))).toEqual([]);
         expect(director.program.lines.join("\n")).not.toContain("was damaged");
       }
       const result = await load.end();
       expect(result).toMatchObject({ broken: [], strangers: [] });
       expect(await wrk?.end()).toEqual(wrk && []);
-      tell(`${KILLS} kills, ${shards} shards`, result);
+      tell(`${KILLS} kills, ${shards} shards, the longest start ${longest} ms`, result);
     },
     60_000 + KILLS * 5_000,
   );

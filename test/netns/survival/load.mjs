@@ -9,7 +9,8 @@
 import { connect } from "node:net";
 
 const [address, port, long, short] = process.argv.slice(2);
-const PATIENCE = 10_000;
+// An outage of some seconds, and TCP waits for as long again before it sends once more; a busy machine starts slowly.
+const PATIENCE = 60_000;
 const PAUSE = 20;
 const now = () => new Date().toISOString().slice(11, 23);
 const sleep = (milliseconds) => new Promise((resolve) => setTimeout(resolve, milliseconds));
