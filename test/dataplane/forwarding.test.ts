@@ -38,6 +38,16 @@ describe("direct routing", () => {
     );
   });
 
+  it("leaves a record route as it came, also with ttl decrement", () => {
+    const world = new World();
+    // RFC 791: type 7, length 11, room for two addresses, none written yet.
+    const options = Uint8Array.from([7, 11, 4, 0, 0, 0, 0, 0, 0, 0, 0, 1]);
+    const frame = tcp({ source: client(1), sourcePort: 1000, flags: SYN, options });
+    expect(world.send(frame)[0]!.subarray(12)).toEqual(frame.subarray(12));
+    world.set("ttl", 1);
+    expect(world.send(frame)[0]!.subarray(14 + 20)).toEqual(frame.subarray(14 + 20));
+  });
+
   it("with sourceMac preserve leaves the sender's MAC too", () => {
     const world = new World();
     world.set("source_mac", 1);
@@ -72,6 +82,20 @@ describe("direct routing", () => {
     expect(answer![14 + 20]).toBe(11);
     expect(world.verdicts()).toEqual({ TtlExceeded: 1 });
     expect(world.region.shards[0]!.connections.live).toBe(1);
+  });
+
+  it("a wrong header checksum is looked at where a connection would be opened, and with ttl decrement", () => {
+    const world = new World();
+    const frame = (flags: number, right: boolean): Uint8Array => {
+      const made = tcp({ source: client(1), sourcePort: 1000, flags });
+      return right ? made : flipped(made, 14 + 10);
+    };
+    expect(world.send(frame(SYN, false))).toEqual([]);
+    const server = serverOf(world.send(frame(SYN, true))[0]);
+    expect(serverOf(world.send(frame(ACK, false))[0])).toBe(server);
+    world.set("ttl", 1);
+    expect(world.send(frame(ACK, false))).toEqual([]);
+    expect(world.verdicts()).toEqual({ Forwarded: 2, Malformed: 2 });
   });
 
   it("keeps a connection with its real server, and gives the next one to the next", () => {
