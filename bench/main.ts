@@ -3,7 +3,7 @@
  *
  *   --quick         the ratios only, under four minutes
  *   --json          the ratios as one JSON object on stdout (with --quick or without)
- *   --only LIST     of path, cost, growth, zeroloss, latency, bulk
+ *   --only LIST     of path, cost, growth, zeroloss, latency, bulk, micro
  *   --rounds N      interleaved rounds, 7 by default
  *   --out FOLDER    bench/results/local by default
  *   --merge          parts that are not measured now keep what stands in the folder already
@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { compareResults, showChanges } from "./compare.ts";
 import { describeMachine } from "./machine.ts";
+import { microSection } from "./micro/section.ts";
 import { bulkSection } from "./netns/bulk.ts";
 import { costPart, growthPart, latencyPart, zeroLossPart } from "./netns/section.ts";
 import { pathSection } from "./path/section.ts";
@@ -31,6 +32,7 @@ const PARTS: Readonly<Record<string, { run: (effort: Effort) => Promise<Section>
   zeroloss: { run: zeroLossPart, quick: true },
   latency: { run: latencyPart, quick: false },
   bulk: { run: bulkSection, quick: true },
+  micro: { run: microSection, quick: false },
 };
 
 /** What README.md quotes. */

@@ -15,7 +15,7 @@ const stamp = join(output, "built");
 const headers = join(root, "node_modules", "node-api-headers", "include");
 
 /** Programs by name: the file below bench/ that each begins with. */
-const PROGRAMS = { main: "main.ts", path: "path/case.ts", timers: "timers.ts" };
+const PROGRAMS = { main: "main.ts", path: "path/case.ts", micro: "micro/case.ts", timers: "timers.ts" };
 
 const REFERENCE = ["reference/director.c", "reference/setup.c", "reference/table.c"];
 const FLAGS = ["-std=gnu11", "-D_GNU_SOURCE", "-O2", "-Wall", "-Wextra", "-Werror"];

@@ -72,7 +72,8 @@ function makeReference(reference: Reference, shape: Shape, now: number): Referen
   return c;
 }
 
-function makeRegion(shape: Shape, now: number): Region {
+/** The services of a shape in a region of its own, as the daemon would have them. */
+export function makeRegion(shape: Shape, now: number): Region {
   registerBuiltIn();
   const sizes: Sizes = {
     ...DEFAULT_SIZES,
