@@ -10,9 +10,9 @@ const FIRST = Number(process.env.BOOK_FIRST ?? 1);
 const STEPS = 300;
 
 async function play(seed: number, schedulers: readonly string[], shards: number): Promise<void> {
-  const scenario = new Scenario(seed, shards);
+  const scenario = new Scenario(seed, shards, schedulers);
   for (let step = 0; step < STEPS; step++) {
-    const differs = await scenario.step(schedulers);
+    const differs = await scenario.step();
     if (differs === undefined) continue;
     expect.fail(`seed ${seed}, step ${step}: ${differs}\n${scenario.log.slice(-40).join("\n")}`);
   }

@@ -32,6 +32,7 @@ export class Book {
     sloppy_tcp: 0,
     drop_packet: 0,
     secure_tcp: 0,
+    schedule_icmp: 0,
   };
   readonly timeouts: Record<string, number> = {
     ESTABLISHED: 900,
@@ -199,15 +200,7 @@ export class Book {
 
   packet(packet: Packet): Fate {
     if (![...this.services.values()].some(({ service }) => service.family === packet.family)) return "host";
-    let entry = this.#entries.find(
-      (each) =>
-        !each.template &&
-        each.protocol === packet.protocol &&
-        each.client === packet.client &&
-        each.clientPort === packet.clientPort &&
-        each.virtual === packet.vip &&
-        each.port === packet.port,
-    );
+    let entry = this.#entryOf(packet);
     if (entry !== undefined && packet.protocol === "TCP" && packet.flags.includes("S")) {
       if (this.#beginsAnew(entry)) {
         entry.expires = this.now;
@@ -226,6 +219,41 @@ export class Book {
     }
     this.#advance(entry, packet);
     return `rs${entry.dest.host - 10}`;
+  }
+
+  /** An ICMP error about a packet of the flow's other direction; `bytes` are the error's. */
+  error(flow: Packet): Fate {
+    if (![...this.services.values()].some(({ service }) => service.family === flow.family)) return "host";
+    const entry = this.#entryOf(flow);
+    if (entry === undefined) return this.sysctl.schedule_icmp === 0 ? "host" : this.#openRelated(flow);
+    if (entry.dest.available) {
+      entry.dest.packets++;
+      entry.dest.bytes += flow.bytes;
+    }
+    return `rs${entry.dest.host - 10}`;
+  }
+
+  /** The connection it opens has no state and lives three seconds; nobody is told that nobody takes it. */
+  #openRelated(flow: Packet): Fate {
+    const opened = this.#schedule(flow);
+    if (typeof opened === "string") return opened === "icmp" ? "none" : opened;
+    opened.dest.packets++;
+    opened.dest.bytes += flow.bytes;
+    opened.timeout = 3;
+    opened.expires = this.now + 3;
+    return `rs${opened.dest.host - 10}`;
+  }
+
+  #entryOf(packet: Packet): Entry | undefined {
+    return this.#entries.find(
+      (each) =>
+        !each.template &&
+        each.protocol === packet.protocol &&
+        each.client === packet.client &&
+        each.clientPort === packet.clientPort &&
+        each.virtual === packet.vip &&
+        each.port === packet.port,
+    );
   }
 
   #beginsAnew(entry: Entry): boolean {
@@ -278,6 +306,10 @@ export class Book {
       (flags.includes("R") || !(flags.includes("S") || this.sysctl.sloppy_tcp))
     )
       return "host";
+    return this.#schedule(packet);
+  }
+
+  #schedule(packet: Packet): Entry | Fate {
     const kept = this.#find(packet);
     if (kept === undefined) return "host";
     if (this.sysctl.drop_packet === 3 && --this.#dropped <= 0) {

@@ -1,5 +1,6 @@
 /** Scenarios by lot: an administrator's commands, packets and sleeps, told to the book and to the director alike. */
-import { parseAddress } from "../../../src/wire/address.ts";
+import { parseAddress, parseIpv4, parseIpv6, type Words } from "../../../src/wire/address.ts";
+import { icmpFrame, tcpFrame, udpFrame } from "../../../src/wire/frame.ts";
 import { servicesOf } from "../../oracle/compare.ts";
 import { Story } from "../story.ts";
 import { Book } from "./book.ts";
@@ -27,6 +28,10 @@ function fateOf(told: string): Fate {
   return HOST_VERDICTS.some((name) => name.toLowerCase() === letters) ? "host" : "none";
 }
 
+function addressOf(text: string): number | Words {
+  return text.includes(":") ? parseIpv6(text)! : parseIpv4(text)!;
+}
+
 function foldOf(address: string): number {
   const [a, b, c, d] = parseAddress(address)!;
   return address.includes(":") ? a ^ b ^ c ^ d : d;
@@ -50,12 +55,17 @@ export class Scenario {
   readonly #family: 4 | 6;
   readonly #pool: Service[];
   readonly #sharded: boolean;
+  readonly #schedulers: readonly string[];
+  /** May a service look at virtual addresses? */
+  readonly #byVirtual: boolean;
   /** Packets of late, whose flows go on. */
   #recent: Packet[] = [];
   /** What was done, for whoever has to look for a difference. */
   readonly log: string[] = [];
 
-  constructor(seed: number, shards: number) {
+  constructor(seed: number, shards: number, schedulers: readonly string[]) {
+    this.#schedulers = schedulers;
+    this.#byVirtual = schedulers.some((name) => /^dh|^lblc/.test(name));
     this.#lot = lots(seed);
     this.#sharded = shards > 1;
     const older = this.#lot() < 0.3;
@@ -82,14 +92,15 @@ export class Scenario {
   }
 
   /** One thing happens; what differs afterwards, in words. */
-  async step(schedulers: readonly string[]): Promise<string | undefined> {
+  async step(): Promise<string | undefined> {
     const lot = this.#lot();
-    if (this.book.services.size === 0 || lot < 0.02) await this.#newService(schedulers);
-    else if (lot < 0.8) return this.#packet();
+    if (this.book.services.size === 0 || lot < 0.02) await this.#newService();
+    else if (lot < 0.78) return this.#packet();
+    else if (lot < 0.8) return this.#error();
     else if (lot < 0.85) await this.#addServer();
     else if (lot < 0.9) await this.#editServer();
     else if (lot < 0.925) await this.#deleteServer();
-    else if (lot < 0.935) await this.#editService(schedulers);
+    else if (lot < 0.935) await this.#editService();
     else if (lot < 0.94) await this.#deleteService();
     else if (lot < 0.95) this.#sysctl();
     else if (lot < 0.955) await this.#timeouts();
@@ -103,15 +114,15 @@ export class Scenario {
     await this.story.ipvsadm(line);
   }
 
-  #options(service: Service, schedulers: readonly string[]): { options: ServiceOptions; words: string } {
-    const scheduler = this.#pick(schedulers);
+  #options(service: Service): { options: ServiceOptions; words: string } {
+    const scheduler = this.#pick(this.#schedulers);
     const hashes = scheduler === "sh" || scheduler === "mh";
     const fallback = hashes && this.#chance(0.5);
     const withPort = hashes && this.#chance(0.5);
     const persistence = this.#sharded ? 0 : isAnyPort(service) ? 20 : this.#pick([0, 0, 0, 7, 20, 90]);
     const whole = this.#family === 4 ? 32 : 128;
     const bits = persistence > 0 ? this.#pick(this.#family === 4 ? [32, 24] : [128, 64]) : whole;
-    const onePacket = service.protocol === "UDP" && this.#chance(0.3);
+    const onePacket = service.protocol !== "TCP" && this.#chance(0.3);
     const flags = [fallback ? `${scheduler}-fallback` : "", withPort ? `${scheduler}-port` : ""].filter(
       Boolean,
     );
@@ -127,19 +138,19 @@ export class Scenario {
     return { options, words: words.join("") };
   }
 
-  async #newService(schedulers: readonly string[]): Promise<void> {
+  async #newService(): Promise<void> {
     const free = this.#pool.filter(({ name }) => !this.book.services.has(name));
     if (free.length === 0) return;
     const service = this.#pick(free);
-    const { options, words } = this.#options(service, schedulers);
+    const { options, words } = this.#options(service);
     await this.#tell(`-A ${service.name}${words}`);
     this.book.addService(service, options);
     for (let n = 0; n < 3; n++) await this.#addServer(service.name);
   }
 
-  async #editService(schedulers: readonly string[]): Promise<void> {
+  async #editService(): Promise<void> {
     const { service } = this.book.services.get(this.#serviceName())!;
-    const { options, words } = this.#options(service, schedulers);
+    const { options, words } = this.#options(service);
     await this.#tell(`-E ${service.name}${words}`);
     this.book.editService(service.name, options);
   }
@@ -204,8 +215,7 @@ export class Scenario {
 
   #sysctl(): void {
     const names = Object.keys(this.book.sysctl) as (keyof Book["sysctl"])[];
-    // Each shard counts for itself which new connections drop_packet hits.
-    const name = this.#pick(names.filter((each) => !this.#sharded || each !== "drop_packet"));
+    const name = this.#pick(names.filter((each) => this.#allows(each)));
     const values = { conn_reuse_mode: [0, 1, 1, 2, 3], drop_packet: [0, 0, 0, 3], secure_tcp: [0, 3] }[
       name as string
     ] ?? [0, 1];
@@ -213,6 +223,15 @@ export class Scenario {
     this.log.push(`sysctl ${name}=${value}`);
     this.book.sysctl[name] = value;
     this.story.sysctl(name, value);
+  }
+
+  /**
+   * Each shard counts for itself which new connections drop_packet hits; and of what an ICMP error opens, the kernel's
+   * dh and its like look at the wrong address (test/kernel/icmp.test.ts).
+   */
+  #allows(sysctl: string): boolean {
+    if (sysctl === "drop_packet") return !this.#sharded;
+    return sysctl !== "schedule_icmp" || !this.#byVirtual;
   }
 
   async #timeouts(): Promise<void> {
@@ -253,6 +272,35 @@ export class Scenario {
 
   #flags(): string {
     return this.#pick(["S", "S", "S", "A", "A", "A", "FA", "FA", "F", "R", "RA", "", "SA", "SR"]);
+  }
+
+  /** A router tells of trouble with a packet to a client of late. */
+  #error(): string | undefined {
+    // The kernel's mark would be the error's own, ours is the flow's; and dh and its like hash the error's destination.
+    const known = this.#recent.filter(({ mark }) => mark === 0);
+    if (known.length === 0) return undefined;
+    const packet = this.#pick(known);
+    const ends = {
+      source: addressOf(packet.vip),
+      destination: addressOf(packet.client),
+      sourcePort: packet.port,
+      destinationPort: packet.clientPort,
+    };
+    const payload = (packet.protocol === "TCP" ? tcpFrame(ends) : udpFrame(ends)).subarray(14);
+    const router = addressOf(packet.family === 4 ? "192.0.2.9" : "2001:db8:9::9");
+    const error = icmpFrame({
+      source: router,
+      destination: ends.source,
+      type: packet.family === 4 ? 3 : 1,
+      code: 1,
+      payload,
+    });
+    const told = this.story.frame(error);
+    const fate = this.book.error({ ...packet, bytes: error.length - 14 });
+    this.log.push(
+      `error about ${packet.protocol} ${packet.client}:${packet.clientPort} ${packet.vip}:${packet.port}: ${fate}`,
+    );
+    return fateOf(told) === fate ? undefined : `${told}, by the book ${fate}`;
   }
 
   #newPacket(): Packet {
