@@ -44,6 +44,38 @@ describe("a template", () => {
     expect(templates()).toEqual(["TCP 10.7.0.1:0 10.0.0.100:80 rs3:80 ASSURED 60"]);
   });
 
+  const kinds = [
+    ["IPv4", "-t 10.0.0.100:80", "10.7.0.1", "10.0.0.100:80"],
+    ["IPv6", "-t [2001:db8::100]:80", "[2001:db8:1:2:3:4:5:6]", "[2001:db8::100]:80"],
+    ["any port", "-t 10.0.0.100:0", "10.7.0.1", "10.0.0.100:443"],
+    ["a mark", "-f 7", "10.7.0.1", "10.0.0.100:443"],
+    ["a mark of IPv6", "-f 7 -6", "[2001:db8:1:2:3:4:5:6]", "[2001:db8::100]:443"],
+  ] as const;
+  it.each(kinds)(
+    "of %s is gone when its time is up and no connection is left, and its client a stranger",
+    async (...kind) => {
+      const [, service, client, to] = kind;
+      const destination = to.startsWith("[") ? "2001:db8::/32" : "10.0.0.0/8";
+      story.marks({ mark: 7, protocol: "any", destination, ports: [0, 65_535] });
+      await story.service(`${service} -s rr -p 10`);
+      expect(story.tcp(`${client}:1000`, "S", to)).toBe("rs3");
+      const persistent = async (): Promise<(string | undefined)[]> =>
+        [...(await story.ipvsadm("-Ln --persistent-conn")).matchAll(/-> \S*\d\S*\s+\d+\s+(\d+)/g)].map(
+          (row) => row[1],
+        );
+      expect(await persistent()).toEqual(["0", "0", "1"]);
+      // Its connection lives for 60 seconds, and so the template for 10 and 60.
+      for (let second = 0; second < 69; second++) story.pass(1);
+      expect(templates()).toHaveLength(1);
+      expect(await persistent()).toEqual(["0", "0", "1"]);
+      for (let second = 0; second < 2; second++) story.pass(1);
+      expect(templates()).toEqual([]);
+      expect(await persistent()).toEqual(["0", "0", "0"]);
+      expect(story.tcp(`${client}:1000`, "S", to)).toBe("rs2");
+      expect(story.tcp(`${client}:1001`, "S", to)).toBe("rs2");
+    },
+  );
+
   it("counts in neither column, and thresholds do not see it", async () => {
     await story.ipvsadm("-A -t 10.0.0.100:80 -s rr -p 300", "-a -t 10.0.0.100:80 -r 10.0.0.11 -g -x 1");
     expect(story.tcp("10.7.0.1:1000", "S")).toBe("rs1");

@@ -43,6 +43,14 @@ describe("sets of servers", () => {
     );
   });
 
+  it("lose whichever is asked for, wherever it stands", () => {
+    for (const gone of [1, 2, 3, 4]) {
+      const sets = new ServerSets();
+      const set = [1, 2, 3, 4].reduce((head, server) => sets.with(head, server), 0);
+      expect(listOf(sets, sets.without(set, gone))).toEqual([4, 3, 2, 1].filter((server) => server !== gone));
+    }
+  });
+
   it("grow, and give their room back when they are freed or lose a server", () => {
     const sets = new ServerSets();
     const fill = (): number[] =>

@@ -93,7 +93,9 @@ for (const file of sources) {
   }
   const total = all.filter((mutant) => mutant.file === file).length;
   const sum =
-    before === undefined ? { looked, killed } : { looked: before.looked, killed: before.killed + killed };
+    before === undefined
+      ? { looked, killed }
+      : { looked: before.looked, killed: before.looked - survivors.length };
   writeFileSync(reportOf(file), `${JSON.stringify({ file, total, ...sum, survivors }, null, 1)}\n`);
   const late = looked < mutants.length ? `, out of time with ${mutants.length - looked} left` : "";
   console.log(`${file}: ${total} mutants, ${sum.looked} tried, ${sum.killed} killed${late}`);
