@@ -160,18 +160,13 @@ export class Book {
     for (const [place, lying] of this.#trash) {
       if (this.#entries.some((entry) => entry.dest === lying.dest)) continue;
       if (lying.idle === 0) lying.idle = this.now;
-      else if (this.now >= lying.idle + 120 && !this.#forget(lying)) this.#trash.delete(place);
+      else if (this.now >= lying.idle + 120 && !this.#isHeld(lying)) this.#trash.delete(place);
     }
   }
 
-  /**
-   * In the kernel what lblc and lblcr remember keeps a deleted real server alive. Ours know it by its address when it
-   * comes back, but its numbers begin anew: true when that is so.
-   */
-  #forget({ dest, of }: { dest: Dest; of: Kept }): boolean {
-    if (this.services.get(of.service.name) !== of || of.turn.holds?.(dest) !== true) return false;
-    dest.packets = dest.bytes = dest.connections = 0;
-    return true;
+  /** What lblc and lblcr remember keeps a deleted real server from being forgotten. */
+  #isHeld({ dest, of }: { dest: Dest; of: Kept }): boolean {
+    return this.services.get(of.service.name) === of && of.turn.holds?.(dest) === true;
   }
 
   #end(entry: Entry): void {
