@@ -219,6 +219,18 @@ describe("schedule_icmp", () => {
     expect(error(3, 4, quoted({ source: 0x0a000063 }, 2000))).toBe("NotOurs");
   });
 
+  // The kernel's dh looks at the quoted packet's destination, the client (ip_vs_dh_schedule knows no direction).
+  it("with dh goes by the VIP, and with a mark by the flow's, as the flow's own frames do", async () => {
+    await story.ipvsadm("-E -t 10.0.0.100:80 -s dh");
+    const way = story.tcp("10.7.0.9:1", "S");
+    for (let last = 20; last < 60; last++)
+      expect(error(3, 4, quoted({ destination: 0x0a070000 + last }))).toBe(way);
+    story.marks({ mark: 5, protocol: "tcp", destination: "10.0.0.100", ports: [80, 80] });
+    await story.service("-f 5 -s fo", [9, 1, 1]);
+    expect(way).not.toBe("rs1");
+    expect(error(3, 4, quoted({}, 2000))).toBe("rs1");
+  });
+
   it("follows templates and hashes by the client's address and port", async () => {
     await story.ipvsadm("-E -t 10.0.0.100:80 -s rr -p 300");
     const first = error(3, 4, quoted({}, 2000));
