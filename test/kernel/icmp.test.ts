@@ -226,9 +226,9 @@ describe("schedule_icmp", () => {
     for (let last = 20; last < 60; last++)
       expect(error(3, 4, quoted({ destination: 0x0a070000 + last }))).toBe(way);
     story.marks({ mark: 5, protocol: "tcp", destination: "10.0.0.100", ports: [80, 80] });
-    await story.service("-f 5 -s fo", [9, 1, 1]);
-    expect(way).not.toBe("rs1");
-    expect(error(3, 4, quoted({}, 2000))).toBe("rs1");
+    await story.service("-f 5 -s fo", [1, 9, 1]);
+    expect(way).not.toBe("rs2");
+    expect(error(3, 4, quoted({}, 2000))).toBe("rs2");
   });
 
   it("follows templates and hashes by the client's address and port", async () => {
