@@ -425,7 +425,8 @@ export const en = {
   "say.ipv4.tos": "{meaning}. How urgent it is, and whether routers may mark congestion.",
   "say.ipv4.totalLength": "Header and payload in bytes; what is left in the frame is padding.",
   "say.ipv4.identification": "Which datagram a fragment belongs to.",
-  "say.ipv4.dontFragment": "Routers may not cut the packet.",
+  "say.ipv4.dontFragment.0": "Routers may cut the packet where it is too large.",
+  "say.ipv4.dontFragment.1": "Routers may not cut the packet.",
   "say.ipv4.ttl":
     "Routers that may still pass it on. The director leaves it alone: it acts on the link, not as a router.",
   "say.ipv4.checksum":

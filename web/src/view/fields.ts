@@ -93,6 +93,8 @@ function row(field: Field, other: string | undefined, kind: FrameKind): HTMLElem
 function meaningOf(field: Field, kind: FrameKind): string {
   const plain = currentLanguage() === "en" || !/[a-z]{3}/.test(field.meaning);
   const meaning = tOr(`mean.${field.meaning}`, plain ? field.meaning : "");
+  const exact = tOr(`say.${field.key}.${field.value}`, "");
+  if (exact !== "") return exact;
   if (kind === "request") return tOr(`say.${field.key}`, meaning, { meaning });
   return kind === "answer" ? tOr(`say.answer.${field.key}`, meaning, { meaning }) : meaning;
 }

@@ -3,17 +3,10 @@ import { s, setText } from "../dom.ts";
 import type { Frame, NodeId, Picture, ServerRow } from "../model.ts";
 import { t } from "../text/text.ts";
 import { Animation } from "./animation.ts";
-import { serverClass } from "./colours.ts";
 import { type Layout, narrowLayout, pathText, SHOWN_NARROW, SHOWN_WIDE, wideLayout } from "./geometry.ts";
+import { ServerNode } from "./server-node.ts";
 
 const NARROW = 640;
-
-interface ServerNode {
-  readonly group: SVGGElement;
-  readonly weight: SVGTextElement;
-  readonly count: SVGTextElement;
-  readonly bar: SVGRectElement;
-}
 
 export class Topology {
   readonly animation: Animation;
@@ -120,65 +113,16 @@ export class Topology {
   }
 
   #server(server: ServerRow, i: number): SVGGElement {
-    const { x, y } = this.#layout!.nodes.get(server.address)!;
-    const { x: w, y: hh } = this.#layout!.half(server.address);
-    const { narrow } = this.#layout!;
-    const weight = s("text", { class: "node-detail", x: narrow ? 0 : w - 12, y: narrow ? 8 : -7 });
-    weight.setAttribute("text-anchor", narrow ? "middle" : "end");
-    const count = s("text", { class: "node-count", x: narrow ? 0 : w - 12, y: narrow ? 22 : 16 });
-    count.setAttribute("text-anchor", narrow ? "middle" : "end");
-    const bar = s("rect", { class: "node-bar", x: -w, y: hh - 4, width: 0, height: 4 });
-    const clip = `clip-${i}`;
-    const group = s(
-      "g",
-      { class: `node node-server ${serverClass(i)}`, transform: `translate(${x} ${y})` },
-      s("clipPath", { id: clip }, s("rect", { x: -w, y: -hh, width: 2 * w, height: 2 * hh, rx: 10 })),
-      s("rect", { class: "node-box", x: -w, y: -hh, width: 2 * w, height: 2 * hh, rx: 10 }),
-      s(
-        "g",
-        { "clip-path": `url(#${clip})` },
-        s("rect", {
-          class: "node-side",
-          x: -w,
-          y: -hh,
-          width: narrow ? 2 * w : 6,
-          height: narrow ? 5 : 2 * hh,
-        }),
-        bar,
-      ),
-      s(
-        "text",
-        {
-          class: "node-name",
-          x: narrow ? 0 : 16 - w,
-          y: narrow ? -9 : -7,
-          "text-anchor": narrow ? "middle" : "start",
-        },
-        server.name,
-      ),
-      narrow || server.name === server.shown
-        ? undefined
-        : s("text", { class: "node-detail", x: 16 - w, y: 16 }, server.shown),
-      weight,
-      count,
-    );
-    this.#servers.set(server.address, { group, weight, count, bar });
-    return group;
+    const { nodes, half, narrow } = this.#layout!;
+    const { address } = server;
+    const node = new ServerNode(server, i, nodes.get(address)!, half(address), narrow);
+    this.#servers.set(address, node);
+    return node.group;
   }
 
   #update(servers: readonly ServerRow[]): void {
     const most = Math.max(1, ...servers.map(({ active }) => active));
-    for (const server of servers) {
-      const node = this.#servers.get(server.address);
-      if (node === undefined) continue;
-      const { weight, active, faults } = server;
-      setText(node.weight, weight === 0 ? t("node.quiesced") : t("node.weight", { weight }));
-      setText(node.count, `${active} ${t("why.member.active")}`);
-      const width = 2 * this.#layout!.half(server.address).x;
-      node.bar.setAttribute("width", ((active / most) * width).toFixed(1));
-      node.group.classList.toggle("quiesced", weight === 0);
-      node.group.classList.toggle("faulty", faults.length > 0);
-    }
+    for (const server of servers) this.#servers.get(server.address)?.update(server, most);
   }
 }
 
