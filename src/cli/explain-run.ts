@@ -92,9 +92,18 @@ function readAsked(what: string | undefined, number: number | undefined, flags: 
   }
   if (what !== undefined && existsSync(what)) return captured(what, number ?? 1);
   if (number !== undefined) throw new UsageError(`there is no file ${what}`);
-  const text = what === undefined || what === "-" ? readFileSync(0, "utf8") : what;
-  const frame = parseHex(text);
+  const frame = what === undefined || what === "-" ? parseHex(readFileSync(0, "utf8")) : hexOrFile(what);
   return { frame, packet: undefined, before: [], all: [frame], at: undefined };
+}
+
+/** An argument that is no file's name: a frame in hex, or a name that was misspelt. */
+function hexOrFile(what: string): Uint8Array {
+  try {
+    return parseHex(what);
+  } catch (error) {
+    if (!(error instanceof AskedFrameError)) throw error;
+    throw new AskedFrameError(`there is no file "${what}", and as a frame in hex: ${error.message}`);
+  }
 }
 
 function describedPacket(flags: ExplainFlags): AskedPacket {

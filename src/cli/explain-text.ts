@@ -4,6 +4,9 @@ import { hexDifference } from "../lab/hexdump.ts";
 import type { Style } from "../lab/style.ts";
 import type { HeaderDescription } from "../wire/value/field.ts";
 
+/** Lines of what the scheduler asked. */
+const LOOKS = 16;
+
 function bytesOf(hex: string): Uint8Array {
   return Uint8Array.from(hex.match(/../g) ?? [], (pair) => Number.parseInt(pair, 16));
 }
@@ -19,11 +22,20 @@ function headerLines(header: HeaderDescription, style: Style): string[] {
   ];
 }
 
+/** One line a real server, as long as the scheduler goes on asking about the same one. */
 function lookLines({ scheduling }: Explanation, style: Style): string[] {
   if (scheduling === null || scheduling.looks.length === 0) return [];
-  const asked = scheduling.looks.map(({ server, asked: what, answer }) => `${server} ${what} ${answer}`);
-  const shown = asked.slice(0, 24).join(", ") + (asked.length > 24 ? ", …" : "");
-  return ["", style.bold("What the scheduler asked, in order"), `  ${shown}`];
+  const lines: { server: string; asked: string[] }[] = [];
+  for (const { server, asked, answer } of scheduling.looks) {
+    if (lines.at(-1)?.server !== server) lines.push({ server, asked: [] });
+    lines.at(-1)!.asked.push(`${asked} ${answer}`);
+  }
+  const width = Math.max(...lines.map(({ server }) => server.length));
+  const shown = lines
+    .slice(0, LOOKS)
+    .map(({ server, asked }) => `  ${server.padEnd(width)}  ${asked.join(", ")}`);
+  if (lines.length > LOOKS) shown.push(`  … and ${lines.length - LOOKS} more looks`);
+  return ["", style.bold("What the scheduler asked, in order"), ...shown];
 }
 
 export function explanationText(told: Explanation, style: Style): string {

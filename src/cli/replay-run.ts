@@ -103,8 +103,19 @@ function one(job: ReplayJob): Outcome {
   }
 }
 
+/** What Node says of files in its own words, in ours. */
+const FILE_TROUBLE: Readonly<Record<string, string>> = {
+  ENOENT: "there is no such file",
+  EISDIR: "it is a folder",
+  EACCES: "it may not be read",
+};
+
 function failed({ file }: ReplayJob, error: unknown): Outcome {
-  return { file, error: error instanceof Error ? error.message : String(error) };
+  const message = error instanceof Error ? error.message : String(error);
+  // A worker's error comes over without its code; its message begins with it, and names the file that was opened.
+  const [, code = "", opened] = /^([A-Z]+): .*?(?: '(.*)')?$/.exec(message) ?? [];
+  const known = opened === undefined || opened === file ? FILE_TROUBLE[code] : undefined;
+  return { file, error: known ?? message };
 }
 
 async function many(jobs: readonly ReplayJob[], schedulers: readonly string[]): Promise<Outcome[]> {

@@ -1,5 +1,5 @@
 /** `dr-director simulate`: a scheduler tried out on made-up or captured connections, without a network. */
-import { type Command, InvalidArgumentError } from "commander";
+import { type Command, InvalidArgumentError, Option } from "commander";
 import type { SimulateFlags } from "../simulation-run.ts";
 
 function numberFrom(least: number, most: number, whole: boolean): (text: string) => number {
@@ -38,7 +38,11 @@ export function register(program: Command): void {
     )
     .requiredOption("-s, --scheduler <name|file>", "built-in name, all, or a module; may be repeated", more)
     .option("-b, --sched-flags <flags>", "as ipvsadm's: sh-port, sh-fallback, mh-port, mh-fallback")
-    .option("-w, --weights <list>", "the servers' weights, rs1 first", weights, [3, 2, 1])
+    .addOption(
+      new Option("-w, --weights <list>", "the servers' weights, rs1 first")
+        .argParser(weights)
+        .default([3, 2, 1], "3,2,1"),
+    )
     .option(
       "--remove <server[@seconds]>",
       "delete this server on the way (half-way when no time is given)",

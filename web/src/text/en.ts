@@ -66,7 +66,7 @@ export const en = {
   "notice.capture.empty": "{name} holds no frames that ask for a service: there is nothing to direct.",
   "notice.refused": "The director refused: {why}",
   "notice.none": "",
-  "notice.told": "The director says: {message}",
+  "notice.told": "The director says: “{message}”.",
   "notice.skipped": "{count} frames were left out to keep up.",
 
   "frames.title": "One frame, explained",

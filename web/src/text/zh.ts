@@ -66,7 +66,7 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   "notice.capture.empty": "{name} 里没有请求服务的帧，没有什么可以调度。",
   "notice.refused": "调度器拒绝了：{why}",
   "notice.none": "",
-  "notice.told": "调度器说：{message}",
+  "notice.told": "调度器说：“{message}”。",
   "notice.skipped": "为了跟上速度，略去了 {count} 帧。",
 
   "frames.title": "解读一个帧",

@@ -36,7 +36,7 @@ export function wideLayout(servers: readonly NodeId[]): Layout {
     ["director", point(560, Math.max(74, middle - 104))],
   ]);
   servers.forEach((server, i) => {
-    nodes.set(server, point(926, middle + (i - (servers.length - 1) / 2) * gap));
+    nodes.set(server, point(916, middle + (i - (servers.length - 1) / 2) * gap));
   });
   const half = (node: NodeId): Point =>
     node === "client"
@@ -45,7 +45,7 @@ export function wideLayout(servers: readonly NodeId[]): Layout {
         ? point(52, 34)
         : node === "director"
           ? point(76, 38)
-          : point(88, 29);
+          : point(100, 29);
   const bottom = height - 26;
   return { width: 1040, height, narrow: false, nodes, half, line: wideLine(nodes, half, bottom) };
 }

@@ -119,10 +119,9 @@ export class Rates {
       "aria-label",
       t("rates.label", { what: t(`rates.${this.#what}`), now: now.join(", ") }),
     );
-    this.#servers.forEach(({ name }, i) => {
+    this.#servers.forEach((_, i) => {
       const place = this.#legend.children[i]?.lastElementChild;
-      if (place !== null && place !== undefined)
-        setText(place, `${name}  ${n((data[i + 1] as number[]).at(-1) ?? 0)}`);
+      if (place !== null && place !== undefined) setText(place, n((data[i + 1] as number[]).at(-1) ?? 0));
     });
   }
 
@@ -148,6 +147,7 @@ export class Rates {
           { class: serverClass(i) },
           h("span", { class: "swatch", "aria-hidden": "true" }),
           h("span", {}, name),
+          h("strong", {}),
         ),
       ),
     );

@@ -11,6 +11,8 @@ const DETAIL_SIZE = 12.5;
 const CHARACTER = 0.62;
 /** A longer one leaves no room beside it. */
 const SHORT = 14;
+/** Smaller letters cannot be read on a phone: there the end of an address stands for it. */
+const SMALLEST = 10.5;
 
 type Anchor = "start" | "middle" | "end";
 
@@ -36,7 +38,7 @@ export class ServerNode {
       return element;
     };
     if (narrow) {
-      write("node-name", { x: 0, y: -9 }, "middle", name);
+      write("node-name", { x: 0, y: -9 }, "middle", ending(name, (2 * w - 10) / (CHARACTER * SMALLEST)));
       this.#weight = write("node-detail", { x: 0, y: 8 }, "middle");
       this.#count = write("node-count", { x: 0, y: 22 }, "middle");
     } else if (name === shown) {
@@ -72,4 +74,8 @@ export class ServerNode {
     this.group.classList.toggle("quiesced", weight === 0);
     this.group.classList.toggle("faulty", faults.length > 0);
   }
+}
+
+function ending(name: string, most: number): string {
+  return name.length <= most ? name : `…${name.slice(1 - Math.floor(most))}`;
 }

@@ -65,7 +65,9 @@ export class Topology {
     const addresses = shown.map(({ address }) => address);
     const layout = narrow ? narrowLayout(addresses) : wideLayout(addresses);
     this.#layout = layout;
-    this.#svg.setAttribute("viewBox", `0 0 ${layout.width} ${layout.height}`);
+    const more = servers.length > shown.length;
+    const height = layout.height + (more && narrow ? 16 : 0);
+    this.#svg.setAttribute("viewBox", `0 0 ${layout.width} ${height}`);
     setText(this.#title, t("stage.picture", { count: servers.length }));
     this.#drawLines(addresses);
     this.#servers.clear();
@@ -75,11 +77,10 @@ export class Topology {
       this.#host_("director", t("node.director"), t("node.vip", { vip: picture.vip })),
       ...shown.map((server, i) => this.#server(server, i)),
     );
-    if (servers.length > shown.length) {
-      const { width, height } = layout;
-      const more = s("text", { class: "node-more", x: width - 20, y: height - 8, "text-anchor": "end" });
-      setText(more, t("node.more", { count: servers.length - shown.length }));
-      this.#nodes.append(more);
+    if (more) {
+      const place = { x: layout.width - 20, y: height - 8, "text-anchor": "end" };
+      const count = servers.length - shown.length;
+      this.#nodes.append(s("text", { class: "node-more", ...place }, t("node.more", { count })));
     }
     const places = new Map(servers.map(({ address }, i) => [address, i]));
     this.animation.setLayout(layout, (address) => places.get(address) ?? -1);

@@ -1,6 +1,6 @@
 /** Why the director did what it did: explain's data, told step by step in the reader's language. */
 import type { MemberTold, SchedulingTold } from "../../../src/dataplane/explanation.ts";
-import { h } from "../dom.ts";
+import { h, scrolling } from "../dom.ts";
 import type { Told } from "../model.ts";
 import { n, t, tOr } from "../text/text.ts";
 import { serverClass } from "./colours.ts";
@@ -155,7 +155,7 @@ function membersTable({ members, scheduler }: SchedulingTold, names: Names): HTM
       ),
     );
   });
-  return h(
+  const table = h(
     "table",
     { class: "members", "aria-label": t("why.members") },
     h(
@@ -171,6 +171,7 @@ function membersTable({ members, scheduler }: SchedulingTold, names: Names): HTM
     ),
     h("tbody", {}, ...rows),
   );
+  return scrolling(t("why.members"), table);
 }
 
 function neighbourText({ neighbour }: Told, names: Names): string {
