@@ -4,19 +4,9 @@ import { icmpFrame, tcpFrame, udpFrame } from "../../../src/wire/frame.ts";
 import { servicesOf } from "../../oracle/compare.ts";
 import { Story } from "../story.ts";
 import { Book } from "./book.ts";
+import { lots } from "./lots.ts";
 import { type Dest, SCHEDULERS } from "./schedulers.ts";
 import type { Fate, Packet, Service, ServiceOptions } from "./words.ts";
-
-/** mulberry32: the same seed tells the same scenario. */
-function lots(seed: number): () => number {
-  let state = seed | 0;
-  return () => {
-    state = (state + 0x6d2b79f5) | 0;
-    let bits = Math.imul(state ^ (state >>> 15), 1 | state);
-    bits = (bits + Math.imul(bits ^ (bits >>> 7), 61 | bits)) ^ bits;
-    return ((bits ^ (bits >>> 14)) >>> 0) / 2 ** 32;
-  };
-}
 
 const HOST_VERDICTS = ["NotOurs", "NoConnection", "NotScheduled"];
 
