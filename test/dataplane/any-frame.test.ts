@@ -13,6 +13,7 @@ import { Story } from "../kernel/story.ts";
 const ROUNDS = Number(process.env.FRAME_ROUNDS ?? 5);
 const FIRST = Number(process.env.FRAME_FIRST ?? 1);
 const FRAMES = 150;
+const SYN = 0x02;
 const VIP4 = parseIpv4("10.0.0.100")!;
 const VIP6 = parseIpv6("2001:db8::100")!;
 /** Protocols and IPv6's extension headers, known or not. */
@@ -44,13 +45,17 @@ class Shapes {
     const ends = {
       source: six ? parseIpv6(`2001:db8:7::${n}`)! : 0x0a070000 + n,
       destination: six ? VIP6 : VIP4,
-      sourcePort: 1000 + this.below(3),
-      destinationPort: [80, 53, 99, 1][this.below(4)]!,
+      sourcePort: 1000 + this.below(2),
+      destinationPort: [80, 80, 80, 53, 53, 99, 1][this.below(7)]!,
     };
     const kind = this.below(10);
     if (kind < 4) {
       const options = new Uint8Array(six ? 0 : 4 * Math.max(0, this.below(40) - 29)).fill(1);
-      return tcpFrame({ ...ends, flags: this.below(64), ...(options.length > 0 ? { options } : {}) });
+      return tcpFrame({
+        ...ends,
+        flags: this.below(2) === 0 ? SYN : this.below(64),
+        ...(options.length > 0 ? { options } : {}),
+      });
     }
     if (kind < 6) return udpFrame(ends);
     if (kind < 8) {
