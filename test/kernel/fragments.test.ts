@@ -2,7 +2,7 @@
 import { beforeEach, describe, expect, it } from "vitest";
 import type { Words } from "../../src/wire/address.ts";
 import { parseIpv4, parseIpv6 } from "../../src/wire/address.ts";
-import { type FrameFields, ipFrame, udpFrame } from "../../src/wire/frame.ts";
+import { type FrameFields, ipFrame, tcpFrame, udpFrame } from "../../src/wire/frame.ts";
 import { Datagrams } from "../oracle/datagrams.ts";
 import { Unsaid } from "../oracle/unsaid.ts";
 import { Story } from "./story.ts";
@@ -11,29 +11,50 @@ const VIP4 = parseIpv4("10.0.0.100")!;
 const VIP6 = parseIpv6("2001:db8::100")!;
 const CLIENT4 = parseIpv4("10.7.0.1")!;
 const CLIENT6 = parseIpv6("2001:db8:7::1")!;
+const TCP = 6;
 const UDP = 17;
 const FRAGMENT_HEADER = 44;
 
 interface Cut {
   readonly from?: number | Words;
+  readonly to?: number | Words;
   readonly port?: number;
   readonly bytes?: number;
   readonly id?: number;
 }
 
 /** A UDP datagram to port 53 in pieces of `size` bytes, in order. */
-function cut(size: number, { from = CLIENT4, port = 1000, bytes = 300, id = 1 }: Cut = {}): Uint8Array[] {
-  const six = typeof from !== "number";
-  const ends = { source: from, destination: six ? VIP6 : VIP4 };
+function cut(size: number, { from = CLIENT4, to, port = 1000, bytes = 300, id = 1 }: Cut = {}): Uint8Array[] {
+  const ends = { source: from, destination: to ?? (typeof from === "number" ? VIP4 : VIP6) };
   const whole = udpFrame({ ...ends, sourcePort: port, destinationPort: 53, payload: new Uint8Array(bytes) });
+  return pieces(ends, id, UDP, whole, size);
+}
+
+/** A SYN that carries as much. */
+function cutTcp(size: number, { from = CLIENT4, port = 1000, bytes = 300, id = 1 }: Cut = {}): Uint8Array[] {
+  const ends = { source: from, destination: typeof from === "number" ? VIP4 : VIP6 };
+  const whole = tcpFrame({ ...ends, sourcePort: port, destinationPort: 53, payload: new Uint8Array(bytes) });
+  return pieces(ends, id, TCP, whole, size);
+}
+
+function pieces(
+  ends: FrameFields,
+  id: number,
+  protocol: number,
+  whole: Uint8Array,
+  size: number,
+): Uint8Array[] {
+  const six = typeof ends.source !== "number";
   const body = whole.subarray(14 + (six ? 40 : 20));
-  const pieces: Uint8Array[] = [];
+  const cuts: Uint8Array[] = [];
   for (let at = 0; at < body.length; at += size) {
     const piece = body.slice(at, at + size);
     const more = at + size < body.length;
-    pieces.push(six ? piece6(ends, id, at, more, piece) : piece4(ends, id, at, more, piece));
+    cuts.push(
+      six ? piece6(ends, id, at, more, piece, protocol) : piece4(ends, id, at, more, piece, protocol),
+    );
   }
-  return pieces;
+  return cuts;
 }
 
 function piece4(
@@ -42,14 +63,22 @@ function piece4(
   at: number,
   more: boolean,
   body: Uint8Array,
+  protocol = UDP,
 ): Uint8Array {
-  return ipFrame({ ...ends, identification, fragmentOffset: at, moreFragments: more }, UDP, body);
+  return ipFrame({ ...ends, identification, fragmentOffset: at, moreFragments: more }, protocol, body);
 }
 
-function piece6(ends: FrameFields, id: number, at: number, more: boolean, body: Uint8Array): Uint8Array {
+function piece6(
+  ends: FrameFields,
+  id: number,
+  at: number,
+  more: boolean,
+  body: Uint8Array,
+  protocol = UDP,
+): Uint8Array {
   const header = new Uint8Array(8 + body.length);
   const view = new DataView(header.buffer);
-  view.setUint8(0, UDP);
+  view.setUint8(0, protocol);
   view.setUint16(2, at | (more ? 1 : 0));
   view.setUint32(4, id);
   header.set(body, 8);
@@ -61,6 +90,7 @@ let story: Story;
 async function services(shards = 1): Promise<void> {
   story = new Story({ shards });
   await story.service("-u 10.0.0.100:53 -s rr");
+  await story.ipvsadm("-A -u 10.0.0.101:53 -s rr", "-a -u 10.0.0.101:53 -r 10.0.0.14 -g");
   await story.service("-u [2001:db8::100]:53 -s rr");
 }
 
@@ -91,6 +121,30 @@ describe.each([
       expect(new Set(ways(cut(64, { from, id: 3 })))).toEqual(new Set(["rs3"]));
     });
 
+    it("are told apart by client, virtual address and number, many at a time", () => {
+      const clients = Array.from({ length: 70 }, (_, n) =>
+        typeof from === "number" ? from + n : ([...from.slice(0, 3), from[3] + n] as unknown as Words),
+      );
+      const datagrams = clients.map((client, n) => cut(160, { from: client, port: 1000 + n }));
+      for (let n = 0; n < 30; n++) datagrams.push(cut(160, { from, id: n + 2, port: 2000 + n }));
+      if (typeof from === "number") {
+        const to = parseIpv4("10.0.0.101")!;
+        for (const client of clients) datagrams.push(cut(160, { from: client, to }));
+      }
+      const first = ways(datagrams.map(([piece]) => piece!));
+      expect(first.slice(0, 4)).toEqual(["rs3", "rs2", "rs1", "rs3"]);
+      expect(ways(datagrams.map(([, piece]) => piece!).reverse())).toEqual(first.reverse());
+    });
+
+    it("that come thirty seconds after the first are no part of its datagram any more", () => {
+      const [first, ...rest] = cut(64, { from });
+      expect(ways([first!])).toEqual(["rs3"]);
+      story.pass(29);
+      expect(ways([rest[0]!])).toEqual(["rs3"]);
+      story.pass(2);
+      expect(ways(rest)).toEqual([]);
+    });
+
     it("that come twice go twice to the same server", () => {
       const pieces = cut(64, { from });
       expect(ways(pieces.flatMap((piece) => [piece, piece]))).toEqual(Array(10).fill("rs3"));
@@ -104,6 +158,28 @@ describe.each([
       expect(verdicts("Waiting")).toBe(0);
       expect(verdicts("FragmentLost")).toBe(rest.length);
       expect(ways(cut(64, { from, id: 2 }))).toHaveLength(5);
+    });
+
+    it("wait thirty seconds for their first one, each datagram its own", () => {
+      const [first, ...rest] = cut(64, { from });
+      const [second, ...others] = cut(64, { from, id: 2, port: 1001 });
+      expect(ways(rest)).toEqual([]);
+      for (let second = 0; second < 20; second++) story.pass(1);
+      expect(ways(others)).toEqual([]);
+      for (let second = 0; second < 11; second++) story.pass(1);
+      expect(verdicts("Waiting")).toBe(others.length);
+      expect(ways([second!])).toEqual(["rs3", ...others.map(() => "rs3")]);
+      expect(ways([first!])).toEqual(["rs2"]);
+    });
+
+    it("of TCP and of UDP with the same number are two datagrams", async () => {
+      await story.service(`-t ${typeof from === "number" ? "10.0.0.100" : "[2001:db8::100]"}:53 -s rr`, [1]);
+      const udp = Array.from({ length: 25 }, (_, n) => cut(160, { from, id: n, port: 1000 }));
+      const tcp = udp.map((_, n) => cutTcp(160, { from, id: n, port: 1000 }));
+      expect(ways(udp.map(([piece]) => piece!))).toEqual(udp.map(() => "rs3"));
+      expect(ways(tcp.map(([piece]) => piece!))).toEqual(tcp.map(() => "rs1"));
+      expect(ways(udp.map(([, piece]) => piece!))).toEqual(udp.map(() => "rs3"));
+      expect(ways(tcp.map(([, piece]) => piece!))).toEqual(tcp.map(() => "rs1"));
     });
 
     it("that overlap and lie about their length go where the first went", () => {

@@ -213,6 +213,22 @@ describe("schedule_icmp", () => {
     expect(story.connections().find((row) => row.includes(":2000 "))).toMatch(/ESTABLISHED 900$/);
   });
 
+  it("leaves later connections as they are", () => {
+    expect(error(3, 4, quoted({}, 2000))).toBe("rs2");
+    expect(story.tcp("10.7.0.1:2001", "S")).toBe("rs1");
+    expect(story.connections().find((row) => row.includes(":2001 "))).toMatch(/SYN_RECV 60$/);
+  });
+
+  it("is dropped in turn with the other new connections by drop_packet", () => {
+    story.sysctl("drop_packet", 3);
+    story.sysctl("am_droprate", 2);
+    expect([2000, 2001, 2002].map((port) => error(3, 4, quoted({}, port)))).toEqual([
+      "Defended",
+      "rs2",
+      "Defended",
+    ]);
+  });
+
   it("says nothing when nobody can take it: no error about an error", async () => {
     for (const n of [11, 12, 13]) await story.ipvsadm(`-e -t 10.0.0.100:80 -r 10.0.0.${n} -g -w 0`);
     expect(error(3, 4, quoted({}, 2000))).toBe("NoDestination");

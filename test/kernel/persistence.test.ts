@@ -76,6 +76,16 @@ describe("a template", () => {
     },
   );
 
+  it("is refused, and its client with it, when there is no room for one more", async () => {
+    await story.service("-t 10.0.0.100:80 -s rr -p 300", [1]);
+    const { capacity } = story.world.region.templates;
+    const client = (n: number): string => `10.7.${n >> 8}.${n & 255}:1000`;
+    for (let n = 0; n < capacity; n++) story.tcp(client(n), "S");
+    expect(templates()).toHaveLength(capacity);
+    expect(story.tcp(client(capacity), "S")).toBe("TableFull");
+    expect(story.tcp(client(7), "S").replace(/\d/, "N")).toBe("rsN");
+  });
+
   it("counts in neither column, and thresholds do not see it", async () => {
     await story.ipvsadm("-A -t 10.0.0.100:80 -s rr -p 300", "-a -t 10.0.0.100:80 -r 10.0.0.11 -g -x 1");
     expect(story.tcp("10.7.0.1:1000", "S")).toBe("rs1");
@@ -199,6 +209,16 @@ describe("keys", () => {
     expect(templates()).toHaveLength(3);
   });
 
+  it("FTP: a connection has its own port at the real server, too, and nobody's port 21 is refused", async () => {
+    await story.service("-t 10.0.0.100:21 -s rr -p 300");
+    for (const port of [21, 20, 5000]) expect(story.tcp("10.7.0.1:1000", "S", `${VIP}:${port}`)).toBe("rs3");
+    const connections = story.connections().filter((row) => !templates().includes(row));
+    expect(connections.map((row) => row.split(" ")[3])).toEqual(["rs3:20", "rs3:21", "rs3:5000"]);
+    for (const n of [11, 12, 13]) await story.ipvsadm(`-e -t 10.0.0.100:21 -r 10.0.0.${n} -g -w 0`);
+    expect(story.tcp("10.7.0.2:1000", "S", `${VIP}:21`)).toBe("director:icmp-3-3");
+    expect(story.tcp("10.7.0.2:1000", "S", `${VIP}:5000`)).toBe("NotOurs");
+  });
+
   it("FTP: control and data of a client meet at one server by a template of port 0", async () => {
     await story.service("-t 10.0.0.100:21 -s rr -p 300");
     expect(story.tcp("10.7.0.1:1000", "S", `${VIP}:21`)).toBe("rs3");
@@ -264,6 +284,10 @@ describe("one-packet scheduling (-o)", () => {
     expect([1, 2, 3, 4].map(() => story.udp("10.7.0.1:1000"))).toEqual(["rs3", "rs2", "rs1", "rs3"]);
     expect(story.connections()).toEqual([]);
     expect(story.packets()).toEqual({ rs3: 2, rs2: 1, rs1: 1 });
+    expect(story.counts()).toEqual({ rs3: "0+0", rs2: "0+0", rs1: "0+0" });
+    const stats = await story.ipvsadm("-Ln --stats");
+    const connections = [...stats.matchAll(/-> (\S+)\s+(\d+)\s+(\d+)/g)].map(([, ...row]) => row.join(" "));
+    expect(connections).toEqual(["10.0.0.11:53 1 1", "10.0.0.12:53 1 1", "10.0.0.13:53 2 2"]);
   });
 
   it("with -p the template decides, and each datagram restarts it", async () => {

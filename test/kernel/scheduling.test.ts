@@ -39,6 +39,13 @@ describe("the service of a frame", () => {
     expect(story.tcp(client(20), "S", `${VIP}:1000`)).toBe("rs2");
   });
 
+  it("lists a mark's connection with its own port at the real server", async () => {
+    story.marks({ mark: 7, protocol: "tcp", destination: "10.0.0.100", ports: [80, 443] });
+    await story.service("-f 7 -s rr");
+    expect(story.tcp("10.7.0.1:1000", "S", `${VIP}:443`)).toBe("rs3");
+    expect(story.connections()).toEqual([`TCP 10.7.0.1:1000 ${VIP}:443 rs3:443 SYN_RECV 60`]);
+  });
+
   it("is nobody's on FTP's other ports without persistence: they are left to the host", async () => {
     await story.service("-t 10.0.0.100:21 -s rr");
     expect(story.tcp(client(1), "S", `${VIP}:21`)).toBe("rs3");

@@ -2,7 +2,7 @@
  * node mutate.mjs [--sample N] [--seed N] [--minutes N] [--patience N] [--again] [--tests PATTERN] FILE…
  *
  * Changes FILE (src/schedulers/rr.ts …) in one place after the other and looks whether a test notices. --sample: that
- * many mutants of each file, drawn by --seed. --again: only those that survived last time. --tests: other tests than
+ * many mutants of each file, drawn by --seed. --minutes: for all files together. --again: only those that survived last time. --tests: other tests than
  * the room's own. --patience: a mutant survives that so many seconds of tests did not notice, the quickest first.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
@@ -26,7 +26,10 @@ const { values, positionals: sources } = parseArgs({
   },
 });
 
-/** N of the list, drawn with a small generator (mulberry32) so that a run can be repeated. */
+/**
+ * N of the list (all without N) in an order drawn with a small generator (mulberry32), so that a run can be repeated
+ * and what it had time for is a fair sample.
+ */
 function draw(list, n, seed) {
   let state = seed | 0;
   const random = () => {
@@ -35,9 +38,12 @@ function draw(list, n, seed) {
     t = (t + Math.imul(t ^ (t >>> 7), 61 | t)) ^ t;
     return ((t ^ (t >>> 14)) >>> 0) / 2 ** 32;
   };
-  const left = [...list];
-  while (left.length > n) left.splice(Math.floor(random() * left.length), 1);
-  return left;
+  const drawn = [...list];
+  for (let i = 0; i < drawn.length; i++) {
+    const j = i + Math.floor(random() * (drawn.length - i));
+    [drawn[i], drawn[j]] = [drawn[j], drawn[i]];
+  }
+  return drawn.slice(0, n);
 }
 
 const reportOf = (file) => join(REPORTS, `${file.replaceAll("/", ".")}.json`);
@@ -55,9 +61,8 @@ function keyOf({ location, mutatorName, replacement, file }) {
 
 function chosen(all, file, before) {
   const mutants = all.filter((mutant) => mutant.file === file);
-  if (before === undefined) {
-    return values.sample ? draw(mutants, Number(values.sample), Number(values.seed)) : mutants;
-  }
+  if (before === undefined)
+    return draw(mutants, Number(values.sample ?? mutants.length), Number(values.seed));
   const name = ({ text, replacement, mutatorName }) => `${mutatorName} ${text} ${replacement}`;
   const wanted = new Set(before.survivors.map(name));
   return mutants.filter((mutant) => wanted.has(name(keyOf(mutant))));
@@ -74,14 +79,15 @@ mkdirSync(REPORTS, { recursive: true });
 const all = await mirror(sources);
 const hunt = new Hunt(Number(values.patience) * 1000);
 await hunt.begin([...new Set(sources.map((file) => file.split("/")[1]))], values.tests);
-for (const file of sources) {
+for (const [i, file] of sources.entries()) {
+  const fileEnd = Date.now() + (end - Date.now()) / (sources.length - i);
   const before = lastTime(file);
   const mutants = chosen(all, file, before);
   const survivors = [];
   let killed = 0;
   let looked = 0;
   for (const mutant of mutants) {
-    if (Date.now() > end) {
+    if (Date.now() > fileEnd) {
       if (before === undefined) break;
       survivors.push(keyOf(mutant));
       continue;
@@ -96,7 +102,8 @@ for (const file of sources) {
     before === undefined
       ? { looked, killed }
       : { looked: before.looked, killed: before.looked - survivors.length };
-  writeFileSync(reportOf(file), `${JSON.stringify({ file, total, ...sum, survivors }, null, 1)}\n`);
+  if (sum.looked > 0)
+    writeFileSync(reportOf(file), `${JSON.stringify({ file, total, ...sum, survivors }, null, 1)}\n`);
   const late = looked < mutants.length ? `, out of time with ${mutants.length - looked} left` : "";
   console.log(`${file}: ${total} mutants, ${sum.looked} tried, ${sum.killed} killed${late}`);
   for (const s of survivors) {
