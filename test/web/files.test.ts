@@ -1,6 +1,5 @@
 /** The page opened as plain files: the director's core runs in the browser, and nothing is asked of anybody. */
 import { readdirSync, readFileSync, statSync } from "node:fs";
-import { createRequire } from "node:module";
 import { join } from "node:path";
 import type { Browser, Page } from "playwright-core";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
@@ -15,36 +14,18 @@ import {
   PAGE_FILE,
   PAGE_FOLDER,
   PHONE,
+  serious,
   threadSeconds,
   totals,
   type Watched,
   watchedPage,
 } from "./browser.ts";
 
-const AXE = readFileSync(createRequire(import.meta.url).resolve("axe-core/axe.min.js"), "utf8");
-
-interface Finding {
-  readonly id: string;
-  readonly impact: string;
-  readonly nodes: readonly { readonly html: string }[];
-}
-
 /** Which row of the list is the one that is explained. */
 function pressed(page: Page): Promise<number> {
   return page.$$eval(".frame-row", (rows) =>
     rows.findIndex((row) => row.getAttribute("aria-pressed") === "true"),
   );
-}
-
-/** What axe-core calls serious or critical. */
-async function serious({ page }: Watched): Promise<string[]> {
-  await page.evaluate(AXE);
-  const found = (await page.evaluate(
-    "axe.run(document, { preload: false, runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'wcag22aa', 'best-practice'] }).then((r) => r.violations)",
-  )) as Finding[];
-  return found
-    .filter(({ impact }) => impact === "serious" || impact === "critical")
-    .map(({ id, nodes }) => `${id}: ${nodes[0]!.html}`);
 }
 
 describe.skipIf(missing !== "")(`the page as files ${missing}`, () => {

@@ -78,18 +78,19 @@ describe.skipIf(missing !== "")(`the page of a lab ${missing}`, () => {
     const { page } = watched;
     await page.waitForSelector(".frame-row");
     await page.click("#play");
-    await page.waitForTimeout(600);
     const first = () => page.$eval(".frame-row", (row) => row.getAttribute("data-frame"));
-    const stood = await first();
-    await page.waitForTimeout(1200);
+    // What was on its way to the list when it was told to stop still comes.
+    let stood: string | null = null;
+    await expect
+      .poll(async () => stood === (stood = await first()), { interval: 500, timeout: 20_000 })
+      .toBe(true);
+    await page.waitForTimeout(1000);
     expect(await first()).toBe(stood);
-    await page.click("#step");
-    await page.waitForTimeout(300);
-    const next = await first();
-    expect(next).not.toBe(stood);
-    await page.click("#step");
-    await page.waitForTimeout(300);
-    expect(await first()).not.toBe(next);
+    for (let step = 0; step < 2; step++) {
+      const before = await first();
+      await page.click("#step");
+      await expect.poll(first, { timeout: 10_000 }).not.toBe(before);
+    }
     await close(watched);
   });
 
@@ -103,10 +104,10 @@ describe.skipIf(missing !== "")(`the page of a lab ${missing}`, () => {
     await page.waitForSelector(".servers tr.quiesced");
     await page.waitForTimeout(1500);
     const before = await totals(page);
-    await page.waitForTimeout(4000);
-    const after = await totals(page);
-    expect(after.rs1).toBe(before.rs1);
-    expect(after.rs2! - before.rs2!).toBeGreaterThan(5);
+    await expect
+      .poll(async () => (await totals(page)).rs2, { timeout: 30_000 })
+      .toBeGreaterThan(before.rs2! + 5);
+    expect((await totals(page)).rs1).toBe(before.rs1);
     await page.click("[aria-label^='Give rs1']");
     await page.waitForSelector(".servers tr.quiesced", { state: "detached" });
     await close(watched);

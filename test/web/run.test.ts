@@ -12,7 +12,16 @@ import { Client, startServers } from "../../src/lab/traffic.ts";
 import { parseIpv4, parseMac } from "../../src/wire/address.ts";
 import { udpFrame } from "../../src/wire/frame.ts";
 import { clusterConfig } from "../helpers/cluster.ts";
-import { dots, launchIn, missing, threadSeconds, turns, type Watched, watchedPage } from "./browser.ts";
+import {
+  dots,
+  launchIn,
+  missing,
+  serious,
+  threadSeconds,
+  turns,
+  type Watched,
+  watchedPage,
+} from "./browser.ts";
 
 const PORT = 8099;
 const OWN = `http://127.0.0.1:${PORT}`;
@@ -104,6 +113,7 @@ describe.skipIf(missing !== "")(`the page of a daemon ${missing}`, () => {
     expect(await page.$eval("#scheduler", (select) => select.hasAttribute("disabled"))).toBe(true);
     for (const control of ["#inject", "#fault", "#restart", "#source", "[name=speed]", ".servers button"])
       expect(await page.$(control), control).toBeNull();
+    expect(await serious(watched)).toEqual([]);
     expect(await page.evaluate("fetch('command', { method: 'POST' }).then(({ status }) => status)")).toBe(
       404,
     );
