@@ -23,6 +23,40 @@ const STATES = {
   CLOSE: ["S", "A", "R"],
 } as const;
 
+const FAMILIES = [
+  ["IPv4", "10.7.0.1:1000", "10.0.0.100:80"],
+  ["IPv6", "[2001:db8:1:2:3:4:5:6]:1000", "[2001:db8::100]:80"],
+] as const;
+
+describe.each(FAMILIES)("a connection of %s", (family, client, vip) => {
+  const other = family === "IPv4" ? "[2001:db8::100]:80" : "10.0.0.100:80";
+
+  beforeEach(() => story.service("-t [2001:db8::100]:80 -s rr"));
+
+  it("that ran out is nobody's, and its client is scheduled anew", () => {
+    expect(story.tcp(client, "S", vip)).toBe("rs3");
+    story.pass(59);
+    expect(story.tcp(client, "A", vip)).toBe("rs3");
+    story.pass(899);
+    expect(story.connections()).toHaveLength(1);
+    story.pass(2);
+    expect(story.connections()).toEqual([]);
+    expect(story.tcp(client, "A", vip)).toBe("NoConnection");
+    expect(story.tcp(client, "S", vip)).toBe("rs2");
+    expect(story.tcp(client, "A", vip)).toBe("rs2");
+  });
+
+  it("is the host's while its family has no service, and goes on with the next one, whatever it is", async () => {
+    expect(story.tcp(client, "S", vip)).toBe("rs3");
+    await story.ipvsadm(`-D -t ${other}`);
+    expect(story.tcp(client, "A", vip)).toBe("rs3");
+    await story.ipvsadm(`-A -t ${other} -s rr`, `-D -t ${vip}`);
+    expect(story.tcp(client, "A", vip)).toBe("NotOurs");
+    await story.ipvsadm(`-A -t ${vip.replace(":80", ":81")} -s rr`);
+    expect(story.tcp(client, "A", vip)).toBe("DestinationGone");
+  });
+});
+
 describe("conn_reuse_mode", () => {
   const anew: Record<number, readonly string[]> = {
     0: [],

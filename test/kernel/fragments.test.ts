@@ -235,6 +235,16 @@ describe("the pieces of a datagram", () => {
     expect(frames.map((frame) => story.frame(frame))).toEqual(frames.map(() => "NotOurs"));
   });
 
+  it("that nobody serves give their room back, so that others can wait", () => {
+    for (let id = 1; id < 400; id++) {
+      const [first, ...rest] = cut(64, { id });
+      expect(ways([...rest, withPort(first!, 54)])).toEqual([]);
+    }
+    const pieces = cut(64, { id: 999 });
+    expect(ways([...pieces].reverse())).toEqual(pieces.map(() => "rs3"));
+    expect(verdicts("FragmentLost")).toBe(0);
+  });
+
   it("count as one packet with all its bytes, as the kernel counts it whole", () => {
     ways(cut(64, { bytes: 300 }));
     expect(story.traffic()).toMatchObject({ rs3: [1, 20 + 8 + 300] });
