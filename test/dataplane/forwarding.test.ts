@@ -117,6 +117,35 @@ describe("direct routing", () => {
     expect(world.takeSent().map(serverOf)).toEqual([3, 3, 3, 3, 2, 2]);
   });
 
+  it("handles any frames in one burst as if they had come one by one, also when its table is full", () => {
+    const frame = fc.record({ from: fc.nat(9), flags: fc.constantFrom(SYN, SYN, SYN, ACK, FIN | ACK, RST) });
+    const bursts = fc.array(fc.array(frame, { minLength: 1, maxLength: 25 }), { minLength: 1, maxLength: 6 });
+    const text = (frames: readonly Uint8Array[]): string[] => frames.map((bytes) => bytes.join()).sort();
+    fc.assert(
+      fc.property(bursts, fc.nat(2), (list, reuse) => {
+        const [together, single] = [0, 1].map(() => new World({ connections: 6, scheduler: "lc" })) as [
+          World,
+          World,
+        ];
+        for (const world of [together, single]) world.set("conn_reuse_mode", reuse);
+        for (const burst of list) {
+          const frames = burst.map(({ from, flags }) => tcp({ source: client(from), sourcePort: 9, flags }));
+          for (const bytes of frames) together.rings[0]!.inject(bytes.slice());
+          together.turn();
+          const one = frames.flatMap((bytes) => single.send(bytes));
+          expect(text(together.takeSent())).toEqual(text(one));
+          expect(together.verdicts()).toEqual(single.verdicts());
+          expect(together.census()).toEqual(single.census());
+          for (const world of [together, single]) {
+            world.now += 100;
+            world.turn();
+          }
+        }
+      }),
+      { numRuns: 60 },
+    );
+  });
+
   it("answers port unreachable from the VIP when nobody can take the connection", () => {
     const world = new World({ weights: [0, 0] });
     const frame = tcp({ source: client(1), sourcePort: 1000, flags: SYN });

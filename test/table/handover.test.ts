@@ -67,6 +67,33 @@ describe("the queue between two shards", () => {
     );
   });
 
+  it("is mended when something wrote over it: emptied if it makes no sense, else left alone", () => {
+    const measure = new Columns(undefined);
+    new Handover(measure);
+    const memory = new SharedArrayBuffer(measure.bytes);
+    const queue = new Handover(new Columns(memory));
+    const cells = new Int32Array(memory, 0, 32);
+    const lengths = new Int32Array(memory, 128, HANDOVER_SLOTS);
+    const state = (written: number, read: number, longest = 0): [boolean, number, number] => {
+      lengths.fill(60);
+      lengths[77] = longest;
+      cells[0] = written;
+      cells[16] = read;
+      return [queue.mend(), cells[0]!, cells[16]!];
+    };
+    for (const [written, read] of [
+      [0, 0],
+      [9, 3],
+      [133, 5],
+      [-0x7fff_ffff, 0x7fff_fff0],
+    ] as const) {
+      expect(state(written, read)).toEqual([true, written, read]);
+    }
+    expect(state(9, 3, HANDOVER_SLOT)).toEqual([true, 9, 3]);
+    const broken = [state(3, 9), state(134, 5), state(9, 3, HANDOVER_SLOT + 1), state(9, 3, -1)];
+    for (const [right, written, read] of broken) expect([right, written - read]).toEqual([false, 0]);
+  });
+
   it("refuses a frame that is longer than a slot, and is none the worse", () => {
     const { writer, reader } = ends();
     expect(writer.push(new Uint8Array(4000), 0, HANDOVER_SLOT + 1)).toBe(false);
