@@ -28,6 +28,7 @@ export async function openDaemonCapture(
     path,
     size: flags.captureSize ?? DEFAULT_SIZE,
     files: flags.captureFiles ?? 1,
+    goOn: director.hasPredecessor, // it may capture to the same file
     head: captureHead(director.config.interface ?? "", wish.snap),
     full: () => stop("capture-full", `${path} is full: the capture is over`),
     failed: (error) => stop("capture-failed", `${path}: ${error.message}: the capture is over`),

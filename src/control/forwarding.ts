@@ -4,7 +4,6 @@
  */
 import { readSync } from "node:fs";
 import { native, Watch } from "../ring/native.ts";
-import type { PacketSockets } from "../ring/packet-sockets.ts";
 import { PLACE_VIPS } from "../table/place.ts";
 import { type Region, ShardCell } from "../table/region.ts";
 import type { CbpfInstruction } from "../wire/cbpf.ts";
@@ -14,9 +13,9 @@ import { MachineError } from "./machine.ts";
 import type { Offer } from "./offer.ts";
 import { Pulses, STANDING_LOOKS } from "./pulses.ts";
 import type { OpenRegion } from "./region-file.ts";
-import { inheritPacketRings, openRings, type Rings } from "./rings.ts";
+import { inheritRings, openRings, type Rings } from "./rings.ts";
 import { PiscinaShardHost, type ShardEvent, type ShardHost } from "./shard-host.ts";
-import { isXdp, type RingSockets, type ShardTask } from "./shard-task.ts";
+import type { RingSockets, ShardTask } from "./shard-task.ts";
 import { Silence, SilenceError } from "./silence.ts";
 import { steer } from "./steering.ts";
 import { silencedTraffic } from "./traffic.ts";
@@ -67,12 +66,12 @@ export class Forwarding {
   }
 
   /** Takes over what another process has open and has the threads ready, but touches nothing: see `start`. */
-  async inherit({ sockets, silence }: Pick<Offer, "sockets" | "silence">): Promise<void> {
+  async inherit({ sockets, xdp, silence }: Pick<Offer, "sockets" | "xdp" | "silence">): Promise<void> {
     if (silence !== undefined) {
       this.#silence = new Silence(this.#options.interfaceName, silence);
       this.#endWith(this.#silence);
     }
-    const rings = inheritPacketRings(sockets, this.#options.filter);
+    const rings = inheritRings({ region: this.#region, filter: this.#options.filter }, sockets, xdp);
     this.#rings = rings;
     this.#undo.push(() => rings.close());
     this.#host(rings);
@@ -81,6 +80,7 @@ export class Forwarding {
 
   /** Has the shards that were made ready, or that rest, take frames. */
   async start(): Promise<void> {
+    this.#rings?.inherited?.();
     await this.#shards!.start();
   }
 
@@ -90,13 +90,12 @@ export class Forwarding {
     this.#pulses.reset();
   }
 
-  /** What another process needs to go on. Throws MachineError when these rings cannot be handed over. */
-  get inheritance(): Pick<Offer, "sockets" | "silence"> {
-    const sockets = (this.#rings?.sockets ?? []).filter((each): each is PacketSockets => !isXdp(each));
-    if (sockets.length !== this.#region.sizes.shards)
-      throw new MachineError("AF_XDP rings cannot be handed over: stop the director and start it again");
+  /** What another process needs to go on. Throws MachineError while there are no rings. */
+  get inheritance(): Pick<Offer, "sockets" | "xdp" | "silence"> {
+    if (this.#rings === undefined) throw new MachineError("it has no rings at the moment");
+    const { sockets, xdp } = this.#rings;
     const silence = this.#silence?.inheritance;
-    return { sockets, ...(silence === undefined ? {} : { silence }) };
+    return { sockets, ...(xdp === undefined ? {} : { xdp }), ...(silence === undefined ? {} : { silence }) };
   }
 
   #host(rings: Rings): void {

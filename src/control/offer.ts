@@ -2,11 +2,12 @@
  * What a director hands to the one that takes over: all that its frames go through, as descriptors, and how it is cut.
  * Descriptors travel beside the message; in the message stand their places in that row.
  */
-import type { PacketSockets } from "../ring/packet-sockets.ts";
+import type { XdpHandles } from "../ring/xdp-sockets.ts";
 import { REGION_VERSION, type Sizes } from "../table/region.ts";
 import { formatAddress, parseAddress } from "../wire/address.ts";
 import type { Config } from "./config.ts";
 import type { Link } from "./machine.ts";
+import { isXdp, type RingSockets } from "./shard-task.ts";
 import type { InheritedSilence } from "./silence.ts";
 
 export interface Offer {
@@ -18,7 +19,9 @@ export interface Offer {
   readonly state: number;
   readonly stateBytes: number;
   readonly arp: number;
-  readonly sockets: readonly PacketSockets[];
+  readonly sockets: readonly RingSockets[];
+  /** What AF_XDP's sockets share. */
+  readonly xdp?: XdpHandles;
   readonly silence?: InheritedSilence;
   /** Which virtual addresses it answers for at the moment. */
   readonly vips: readonly { readonly address: string; readonly active: boolean }[];
@@ -27,19 +30,35 @@ export interface Offer {
 /** Moves whenever an offer or the steps after it change. */
 const PROTOCOL = 1;
 
+function translatedSockets(sockets: RingSockets, translate: (fd: number) => number): RingSockets {
+  const wake = translate(sockets.wake);
+  return isXdp(sockets)
+    ? { ...sockets, wake, fd: translate(sockets.fd), memory: translate(sockets.memory) }
+    : { ...sockets, wake, rx: translate(sockets.rx), tx: translate(sockets.tx) };
+}
+
+function allTranslated(
+  { link, program, ...maps }: XdpHandles,
+  translate: (fd: number) => number,
+): XdpHandles {
+  return {
+    link: translate(link),
+    program: translate(program),
+    services: translate(maps.services),
+    networks: translate(maps.networks),
+    sockets: translate(maps.sockets),
+  };
+}
+
 /** Replaces each descriptor in an offer by what `translate` makes of it. */
 function translated(offer: Offer, translate: (fd: number) => number): Offer {
-  const { silence } = offer;
+  const { silence, xdp } = offer;
   return {
     ...offer,
     state: translate(offer.state),
     arp: translate(offer.arp),
-    sockets: offer.sockets.map((sockets) => ({
-      ...sockets,
-      rx: translate(sockets.rx),
-      tx: translate(sockets.tx),
-      wake: translate(sockets.wake),
-    })),
+    sockets: offer.sockets.map((sockets) => translatedSockets(sockets, translate)),
+    ...(xdp === undefined ? {} : { xdp: allTranslated(xdp, translate) }),
     ...(silence === undefined ? {} : { silence: { ...silence, fd: translate(silence.fd) } }),
   };
 }

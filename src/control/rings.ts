@@ -10,12 +10,18 @@ import {
   type PacketSockets,
   setPacketFilter,
 } from "../ring/packet-sockets.ts";
-import { openXdpSockets, type XdpInterface, type XdpMode } from "../ring/xdp-sockets.ts";
+import {
+  inheritXdpSockets,
+  openXdpSockets,
+  type XdpHandles,
+  type XdpInterface,
+  type XdpMode,
+} from "../ring/xdp-sockets.ts";
 import type { Region } from "../table/region.ts";
 import type { CbpfInstruction } from "../wire/cbpf.ts";
 import type { Config } from "./config.ts";
 import { MachineError } from "./machine.ts";
-import type { RingSockets } from "./shard-task.ts";
+import { isXdp, type RingSockets } from "./shard-task.ts";
 import { shardProgram, takenTraffic } from "./traffic.ts";
 
 /** All shards' rings, open. */
@@ -26,6 +32,10 @@ export interface Rings {
   readonly byQueue: boolean;
   /** By shard. */
   readonly sockets: readonly RingSockets[];
+  /** What AF_XDP's sockets share. */
+  readonly xdp?: XdpHandles;
+  /** Of rings that another process has opened: nobody else changes any more what enters them. */
+  inherited?(): void;
   /** Has what enters the rings follow the services and the addresses that we answer for. Throws a NativeError. */
   follow(): void;
   close(): void;
@@ -62,8 +72,35 @@ function openPacket({ region, config, interfaceName, filter }: RingOptions): Rin
   return packetRings(sockets, filter);
 }
 
-/** AF_PACKET rings that another process has opened; what enters them stays as it is until `follow`. */
-export const inheritPacketRings = packetRings;
+/** Rings that another process has opened; what enters them stays as it is until `follow`. */
+export function inheritRings(
+  { region, filter }: Pick<RingOptions, "region" | "filter">,
+  sockets: readonly RingSockets[],
+  xdp: XdpHandles | undefined,
+): Rings {
+  if (xdp !== undefined) return xdpRings(region, inheritXdpSockets(sockets.filter(isXdp), xdp));
+  return packetRings(
+    sockets.filter((each): each is PacketSockets => !isXdp(each)),
+    filter,
+  );
+}
+
+function xdpRings(region: Region, opened: Omit<XdpInterface, "refusals">): Rings {
+  const { sockets, handles, mode, close } = opened;
+  const traffic = () => {
+    const { services, networks, echo } = takenTraffic(region);
+    return [services, networks, echo] as const;
+  };
+  return {
+    name: `af_xdp ${mode}`,
+    byQueue: true,
+    sockets,
+    xdp: handles,
+    follow: () => opened.take(...traffic()),
+    inherited: () => opened.taken(...traffic()),
+    close,
+  };
+}
 
 function packetRings(sockets: readonly PacketSockets[], filter: RingOptions["filter"]): Rings {
   return {
@@ -95,18 +132,14 @@ function openXdp(options: RingOptions, insist: boolean): Rings | undefined {
   }
   for (const refusal of opened.refusals) warn(`AF_XDP on ${interfaceName}: no ${refusal}`);
   for (const caveat of caveats(opened.mode, options)) warn(`AF_XDP on ${interfaceName}: ${caveat}`);
-  const follow = () => {
-    const { services, networks, echo } = takenTraffic(region);
-    opened.take(services, networks, echo);
-  };
+  const rings = xdpRings(region, opened);
   try {
-    follow();
+    rings.follow();
   } catch (error) {
     opened.close();
     throw error;
   }
-  const { sockets, mode, close } = opened;
-  return { name: `af_xdp ${mode}`, byQueue: true, sockets, follow, close };
+  return rings;
 }
 
 /** A queue's frames can go to that queue's socket only, so each queue needs a shard. */

@@ -3,6 +3,7 @@
  * (tcpdump's -C and -W). Written behind the caller's back, so that a slow disk holds nobody up; what is not written
  * yet is bounded too.
  */
+import { constants, statSync } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 
 export interface RotatingFileOptions {
@@ -13,11 +14,19 @@ export interface RotatingFileOptions {
   readonly files: number;
   /** Every file begins with this. */
   readonly head: Uint8Array;
+  /**
+   * Goes on behind what another process has written, and may still be writing, instead of beginning anew. Both write
+   * whole blocks at the end of the same file, as O_APPEND sees to.
+   */
+  readonly goOn?: boolean;
   /** The only file is full. */
   readonly full: () => void;
   /** It cannot be written any more. */
   readonly failed: (error: Error) => void;
 }
+
+/** A file begun anew; O_APPEND, because a successor may go on with it while our last blocks are on their way. */
+const BEGIN = constants.O_WRONLY | constants.O_CREAT | constants.O_TRUNC | constants.O_APPEND;
 
 /** Bytes that may wait for the disk. */
 const PENDING = 16 * 1024 * 1024;
@@ -32,16 +41,19 @@ export class RotatingFile {
   #writing: Promise<void> | undefined;
   #over = false;
 
-  private constructor(options: RotatingFileOptions, handle: FileHandle) {
+  private constructor(options: RotatingFileOptions, handle: FileHandle, index: number, used: number) {
     this.#options = options;
     this.#handle = handle;
-    this.#used = options.head.length;
+    this.#index = index;
+    this.#used = used + options.head.length;
     this.#add(options.head);
   }
 
-  /** Begins the first file; throws the file system's error when it cannot be made. */
+  /** Begins the first file, or goes on with the newest; throws the file system's error when it cannot be made. */
   static async open(options: RotatingFileOptions): Promise<RotatingFile> {
-    return new RotatingFile(options, await open(nameOf(options, 0), "w"));
+    const index = options.goOn === true ? newest(options) : 0;
+    const handle = await open(nameOf(options, index), options.goOn === true ? "a" : BEGIN);
+    return new RotatingFile(options, handle, index, (await handle.stat()).size);
   }
 
   /** The file that is written now. */
@@ -115,8 +127,17 @@ export class RotatingFile {
   async #next(): Promise<void> {
     await this.#handle.close();
     this.#index = (this.#index + 1) % this.#options.files;
-    this.#handle = await open(this.current, "w");
+    this.#handle = await open(this.current, BEGIN);
   }
+}
+
+/** Which of the files was written last. */
+function newest(options: RotatingFileOptions): number {
+  const times = Array.from(
+    { length: options.files },
+    (_, index) => statSync(nameOf(options, index), { throwIfNoEntry: false })?.mtimeMs ?? 0,
+  );
+  return times.indexOf(Math.max(...times));
 }
 
 /** Numbers as wide as the last one's, so that the names sort. */

@@ -26,6 +26,8 @@ export interface DirectorProgramOptions {
   schedulers?: readonly string[];
   /** Takes over from the one that runs in this folder. */
   takeover?: boolean;
+  /** More words of the command line. */
+  words?: readonly string[];
   /** Serves the page there (run --web). */
   web?: string;
 }
@@ -78,6 +80,7 @@ export class DirectorProgram {
     const modules = (options.schedulers ?? []).flatMap((module) => ["--scheduler", module]);
     const argv = [process.execPath, built("cli/dr-director.js"), "run", "--config", file, ...modules];
     if (options.takeover === true) argv.push("--takeover");
+    argv.push(...(options.words ?? []));
     if (options.web !== undefined) argv.push("--web", options.web);
     const program = lab.spawn("director", argv);
     await program.line(/"event":"ready"/, 60_000);

@@ -46,6 +46,23 @@ export interface XdpSocketOptions {
   readonly refused?: (mode: XdpMode, error: Error) => void;
 }
 
+/** What belongs to the sockets of an interface together: the program that is attached to it, and its maps. */
+export interface XdpHandles {
+  readonly link: number;
+  readonly program: number;
+  readonly services: number;
+  readonly networks: number;
+  /** Queue → socket. */
+  readonly sockets: number;
+}
+
+/** Which frames are taken: keys as xdp-program.ts says. */
+export type Take = (
+  services: readonly Uint8Array[],
+  networks: readonly Uint8Array[],
+  echo: readonly Uint8Array[],
+) => void;
+
 /** The open rings and what belongs to them. */
 export interface XdpInterface {
   /** One for each queue of the interface, in order. */
@@ -53,8 +70,11 @@ export interface XdpInterface {
   readonly mode: XdpMode;
   /** Why the modes before the one we got were refused. */
   readonly refusals: readonly string[];
-  /** Which frames are taken: keys and values as xdp-program.ts says. Replaces what was there. */
-  take(services: readonly Uint8Array[], networks: readonly Uint8Array[], echo: readonly Uint8Array[]): void;
+  readonly handles: XdpHandles;
+  /** Replaces what was taken. */
+  readonly take: Take;
+  /** Says what is taken already, by maps that another process has filled. */
+  readonly taken: Take;
   close(): void;
 }
 
@@ -198,11 +218,7 @@ function modeOf(fd: number, wished: XdpMode): XdpMode {
   return wished === "zero-copy" ? "native copy" : wished;
 }
 
-interface Maps {
-  readonly services: number;
-  readonly networks: number;
-  readonly sockets: number;
-}
+type Maps = Omit<XdpHandles, "link" | "program">;
 
 function createMaps(opened: Opened, queues: number): Maps {
   const addon = native();
@@ -222,24 +238,34 @@ function openIn(mode: XdpMode, options: XdpSocketOptions, opened: Opened): Omit<
   const program = opened.add(addon.bpfProgLoad(BPF_PROG_XDP, xdpProgram(maps), "MIT", 0, "dr_director"));
   // Attached before the sockets are bound, because zero copy needs the driver in XDP mode; the maps are still empty.
   const flag = mode === "generic" ? XDP_GENERIC : XDP_NATIVE;
-  opened.add(addon.bpfLinkCreate(program, link.index, BPF_ATTACH_XDP, flag));
+  const attached = opened.add(addon.bpfLinkCreate(program, link.index, BPF_ATTACH_XDP, flag));
   const chunks = options.chunks ?? CHUNKS;
   const sockets = Array.from({ length: link.queues }, (_, queue) => {
     const socket = openSocket(opened, link.index, queue, mode, link.mtu, chunks);
     addon.bpfMapUpdate(maps.sockets, bytesOf(queue), bytesOf(socket.fd), 0);
     return socket;
   });
-  return { sockets, mode: sockets[0]!.mode, take: takeInto(maps), close: () => opened.close() };
+  const handles = { ...maps, link: attached, program };
+  return { sockets, handles, mode: sockets[0]!.mode, ...taking(maps), close: () => opened.close() };
 }
 
 function bytesOf(value: number): Uint8Array {
   return new Uint8Array(Uint32Array.of(value).buffer);
 }
 
-/** Keeps a map's content equal to a list of keys, changing only what differs. */
-function keeper(map: number): (wanted: ReadonlyMap<string, { key: Uint8Array; value: number }>) => void {
-  const present = new Map<string, { key: Uint8Array; value: number }>();
-  return (wanted) => {
+type Entries = Map<string, { key: Uint8Array; value: number }>;
+
+interface Keeper {
+  /** Makes the map's content equal to a list of keys, changing only what differs. */
+  keep(wanted: Entries): void;
+  /** This is what the map has. */
+  has(present: Entries): void;
+}
+
+function keeper(map: number): Keeper {
+  let present: Entries = new Map();
+  const has = (there: Entries): void => void (present = there);
+  const keep = (wanted: Entries): void => {
     for (const [name, entry] of wanted) {
       if (present.get(name)?.value === entry.value) continue;
       native().bpfMapUpdate(map, entry.key, bytesOf(entry.value), 0);
@@ -251,28 +277,56 @@ function keeper(map: number): (wanted: ReadonlyMap<string, { key: Uint8Array; va
       present.delete(name);
     }
   };
+  return { keep, has };
 }
 
-function takeInto(maps: Maps): XdpInterface["take"] {
-  const keep = { services: keeper(maps.services), networks: keeper(maps.networks) };
-  const add = (into: Map<string, { key: Uint8Array; value: number }>, key: Uint8Array, bits: number) => {
-    const name = key.join();
-    into.set(name, { key, value: (into.get(name)?.value ?? 0) | bits });
+function add(into: Entries, key: Uint8Array, bits: number): void {
+  const name = key.join();
+  into.set(name, { key, value: (into.get(name)?.value ?? 0) | bits });
+}
+
+/** The content of both maps for this traffic. */
+function entriesOf(...[services, networks, echo]: Parameters<Take>): { exact: Entries; trie: Entries } {
+  const exact: Entries = new Map();
+  for (const key of services) {
+    add(exact, key, 1);
+    const address = key.slice();
+    address.fill(0, 16); // fragments and ICMP errors know no port
+    add(exact, address, 1);
+  }
+  for (const key of echo) add(exact, key, 2);
+  const trie: Entries = new Map();
+  for (const key of networks) add(trie, key, 1);
+  return { exact, trie };
+}
+
+function taking(maps: Maps): Pick<XdpInterface, "take" | "taken"> {
+  const services = keeper(maps.services);
+  const networks = keeper(maps.networks);
+  return {
+    take: (...traffic) => {
+      const { exact, trie } = entriesOf(...traffic);
+      services.keep(exact);
+      networks.keep(trie);
+    },
+    taken: (...traffic) => {
+      const { exact, trie } = entriesOf(...traffic);
+      services.has(exact);
+      networks.has(trie);
+    },
   };
-  return (services, networks, echo) => {
-    const wanted = new Map<string, { key: Uint8Array; value: number }>();
-    for (const key of services) {
-      add(wanted, key, 1);
-      const address = key.slice();
-      address.fill(0, 16); // fragments and ICMP errors know no port
-      add(wanted, address, 1);
-    }
-    for (const key of echo) add(wanted, key, 2);
-    const trie = new Map<string, { key: Uint8Array; value: number }>();
-    for (const key of networks) add(trie, key, 1);
-    keep.services(wanted);
-    keep.networks(trie);
+}
+
+/** Sockets and what belongs to them that another process has opened. */
+export function inheritXdpSockets(
+  sockets: readonly XdpSockets[],
+  handles: XdpHandles,
+): Omit<XdpInterface, "refusals"> {
+  const fds = [...Object.values(handles), ...sockets.flatMap(({ fd, wake, memory }) => [fd, wake, memory])];
+  const close = (): void => {
+    for (const fd of fds.splice(0).reverse()) native().close(fd);
   };
+  return { sockets, handles, mode: sockets[0]!.mode, ...taking(handles), close };
 }
 
 /**

@@ -5,6 +5,7 @@ import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import type { Explanation } from "../../src/dataplane/explanation.ts";
 import { built } from "../../src/lab/built.ts";
+import { DirectorProgram } from "../../src/lab/director-program.ts";
 import type { Lab } from "../../src/lab/lab.ts";
 import { Client, startServers } from "../../src/lab/traffic.ts";
 import { readCapture } from "../../src/wire/capture-reader.ts";
@@ -26,6 +27,47 @@ const begun = (file: string) =>
 
 const commentsOf = (file: string) =>
   readCapture(readFileSync(file)).packets.map(({ comments }) => comments[0]!);
+
+describe("a capture, while another director takes over", () => {
+  test("goes on with it: the client's, and the daemon's own file", async () => {
+    const lab = await makeLab();
+    await startServers(lab, lab.realServers);
+    const client = await Client.start(lab);
+    const folder = makeFolder();
+    const config = clusterConfig({});
+    const options = { folder, words: ["--capture", join(folder, "own.pcapng")] };
+    const first = await DirectorProgram.start(lab, config, options);
+    const file = join(folder, "asked.pcapng");
+    const program = capture(lab, first.socket, "-w", file);
+    await begun(file);
+    await client.request({ requests: 5 });
+    const second = await DirectorProgram.start(lab, config, { ...options, takeover: true });
+    expect(await first.program.ended).toBe(0);
+    await program.line(/^another director goes on: frames in between are missing$/);
+    await client.request({ requests: 7 });
+    // Each shown as it came in and as it went out.
+    const syns = (path: string) =>
+      commentsOf(path).filter((text) => /^Forwarded: .*new connection/.test(text)).length;
+    await eventually("both are in it", () => syns(file) === 2 * 12 || undefined, 20_000);
+    program.signal("SIGINT");
+    expect(await program.ended).toBe(0);
+    expect(program.lines.join("\n")).toMatch(/^\d\d+ packets captured, 0 missed$/m);
+    expect(readCapture(readFileSync(file)).warning).toBeUndefined();
+    expect(await second.stop()).toBe(0);
+    expect(readCapture(readFileSync(join(folder, "own.pcapng"))).warning).toBeUndefined();
+    expect(syns(join(folder, "own.pcapng"))).toBe(2 * 12);
+  });
+
+  test("ends with a sentence when no other does", async () => {
+    const { lab, director } = await makeCluster();
+    const file = join(makeFolder(), "all.pcapng");
+    const program = capture(lab, director.socket, "-w", file);
+    await begun(file);
+    expect(await director.stop()).toBe(0);
+    expect(await program.ended).toBe(0);
+    expect(program.lines.join("\n")).toMatch(/the director has ended, and so has the capture\n\d+ packets/);
+  });
+});
 
 describe("dr-director capture", () => {
   test.for([{ shards: 1 }, { shards: 2 }])("shows every frame with its verdict, %o", async ({ shards }) => {

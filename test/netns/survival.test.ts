@@ -8,16 +8,17 @@ import { request } from "node:http";
 import { join } from "node:path";
 import { describe, expect, test } from "vitest";
 import { Channel } from "../../src/control/channel.ts";
+import type { ConfigInput } from "../../src/control/config-schema.ts";
 import { takeoverPath } from "../../src/control/predecessor.ts";
 import { built } from "../../src/lab/built.ts";
 import { DirectorProgram } from "../../src/lab/director-program.ts";
 import type { Lab } from "../../src/lab/lab.ts";
 import { realServerAddress, VIP } from "../../src/lab/topology.ts";
-import { startServers } from "../../src/lab/traffic.ts";
+import { Client, startServers } from "../../src/lab/traffic.ts";
 import { native } from "../../src/ring/native.ts";
 import { C_TIMER_NEXT, ROW_SHIFT } from "../../src/table/connections.ts";
 import { openRegion } from "../../src/table/region.ts";
-import { clusterConfig, verdictSum } from "../helpers/cluster.ts";
+import { clusterConfig, RINGS, verdictSum } from "../helpers/cluster.ts";
 import { Load, type LoadResult } from "../helpers/load.ts";
 import { has, makeFolder, makeLab, needs, sleep } from "../helpers/world.ts";
 
@@ -30,11 +31,11 @@ function tell(what: string, { requests, connections, slowest }: LoadResult): voi
   if (KILLS + TAKEOVERS > 50) process.stdout.write(`${text}\n`);
 }
 
-async function stage(shards: number) {
+async function stage(shards: number, ring: ConfigInput = {}) {
   const lab = await makeLab();
   await startServers(lab, lab.realServers);
   const folder = makeFolder();
-  const config = clusterConfig({ config: { shards } });
+  const config = clusterConfig({ config: { shards, ...ring } });
   return { lab, folder, config };
 }
 
@@ -71,10 +72,13 @@ function activate({ socket: socketPath }: DirectorProgram, address: string, acti
 }
 
 describe("taking over from a running director", () => {
-  test.each([1, 2])(
-    `${TAKEOVERS} times under load, with %i shards: no request fails`,
-    async (shards) => {
-      const { lab, folder, config } = await stage(shards);
+  const cases = RINGS.flatMap(({ ring, config }) =>
+    (ring === "AF_XDP" ? [1] : [1, 2]).map((shards) => [ring, shards, config] as const),
+  );
+  test.each(cases)(
+    `${TAKEOVERS} times under load, %s with %i shards: no request fails`,
+    async (ring, shards, ringConfig) => {
+      const { lab, folder, config } = await stage(shards, ringConfig);
       let director = await DirectorProgram.start(lab, config, { folder });
       const load = await Load.start(lab, { long: 20, short: 4 });
       await sleep(500);
@@ -94,7 +98,7 @@ describe("taking over from a running director", () => {
       expect(result.requests).toBeGreaterThan(100);
       // A SYN that is lost is sent again after one second, and once more after three: nobody lost two.
       expect(result.slowest).toBeLessThan(3_000);
-      tell(`${TAKEOVERS} takeovers, ${shards} shards`, result);
+      tell(`${TAKEOVERS} takeovers, ${ring}, ${shards} shards`, result);
     },
     60_000 + TAKEOVERS * 5_000,
   );
@@ -182,6 +186,30 @@ describe("a takeover", () => {
     );
     expect((await alone.counters()).received).toBeGreaterThanOrEqual(0);
     expect(await alone.stop()).toBe(0);
+  });
+});
+
+describe("after a takeover of AF_XDP rings", () => {
+  test("what enters them follows the services still", async (context) => {
+    const xdp = RINGS.find(({ ring }) => ring === "AF_XDP");
+    context.skip(xdp === undefined, "no AF_XDP here");
+    const { lab, folder, config } = await stage(1, xdp!.config);
+    const first = await DirectorProgram.start(lab, config, { folder });
+    const client = await Client.start(lab);
+    expect(await client.request({ requests: 6 })).toMatchObject({ failed: 0 });
+    const second = await DirectorProgram.start(lab, config, { folder, takeover: true });
+    expect(await first.program.ended).toBe(0);
+    expect((await second.counters()).ring).toMatch(/^af_xdp/);
+    expect(await client.request({ requests: 6 })).toMatchObject({ failed: 0 });
+    expect(await dradm(lab, folder, "-D", "-t", `${VIP}:80`)).toMatchObject({ code: 0 });
+    const before = (await verdictSum(second)).received;
+    await client.request({ requests: 3, timeout: 300 });
+    expect((await verdictSum(second)).received).toBe(before);
+    expect(await dradm(lab, folder, "-A", "-t", `${VIP}:80`)).toMatchObject({ code: 0 });
+    expect(await dradm(lab, folder, "-a", "-t", `${VIP}:80`, "-r", realServerAddress(0))).toMatchObject({
+      code: 0,
+    });
+    expect(await client.request({ requests: 3 })).toMatchObject({ failed: 0, answers: { rs1: 3 } });
   });
 });
 
