@@ -167,7 +167,18 @@ export class Scenario {
   }
 
   #address(host: number): string {
-    return this.#family === 4 ? `10.0.0.${host}` : `[2001:db8::${host}]`;
+    return this.#family === 4 ? `10.0.0.${host}` : `2001:db8::${host}`;
+  }
+
+  /** A mark's servers keep the port they are given; the others have the service's, whatever is said. */
+  #portOf(service: Service, host: number): number {
+    return service.mark > 0 && host % 2 === 0 ? 8080 : service.port;
+  }
+
+  #server(service: Service, host: number): string {
+    const address = this.#address(host);
+    const port = this.#portOf(service, host);
+    return this.#family === 4 ? `${address}:${port}` : `[${address}]:${port}`;
   }
 
   async #addServer(name = this.#serviceName()): Promise<void> {
@@ -176,20 +187,20 @@ export class Scenario {
     if (list.some((dest) => dest.host === host)) return;
     const weight = this.#weight();
     const { upper, lower, words } = this.#thresholds();
-    const place = this.#address(host).replace(/[[\]]/g, "");
-    await this.#tell(`-a ${name} -r ${place} -g -w ${weight}${words}`);
-    const { port } = service;
-    this.book.addServer(name, { ...NOBODY, host, fold: foldOf(place), port, weight, upper, lower });
+    await this.#tell(`-a ${name} -r ${this.#server(service, host)} -g -w ${weight}${words}`);
+    const fold = foldOf(this.#address(host));
+    const port = this.#portOf(service, host);
+    this.book.addServer(name, { ...NOBODY, host, fold, port, weight, upper, lower });
   }
 
   async #editServer(): Promise<void> {
     const name = this.#serviceName();
-    const { list } = this.book.services.get(name)!;
+    const { service, list } = this.book.services.get(name)!;
     if (list.length === 0) return;
     const { host } = this.#pick(list);
     const weight = this.#weight();
     const { upper, lower, words } = this.#thresholds();
-    await this.#tell(`-e ${name} -r ${this.#address(host).replace(/[[\]]/g, "")} -g -w ${weight}${words}`);
+    await this.#tell(`-e ${name} -r ${this.#server(service, host)} -g -w ${weight}${words}`);
     this.book.editServer(name, host, weight, upper, lower);
   }
 
@@ -198,8 +209,7 @@ export class Scenario {
     const { service, list } = this.book.services.get(name)!;
     if (list.length === 0) return;
     const { host } = this.#pick(list);
-    const address = this.#address(host);
-    await this.#tell(`-d ${name} -r ${service.port === 0 ? `${address}:0` : `${address}:${service.port}`}`);
+    await this.#tell(`-d ${name} -r ${this.#server(service, host)}`);
     this.book.deleteServer(name, host);
   }
 
