@@ -18,9 +18,6 @@ export const Extension = {
   Authentication: 51,
   NoNext: 59,
   Destination: 60,
-  Mobility: 135,
-  Hip: 139,
-  Shim6: 140,
 } as const;
 
 export const IPV6_FRAGMENT_HEADER = 8;
@@ -102,16 +99,14 @@ export function createWalk(): Walk {
   return { protocol: 0, at: 0, fragmentAt: -1, fragmentOffset: 0, moreFragments: false, identification: 0 };
 }
 
+/** Those that Linux looks behind (ipv6_ext_hdr, net/ipv6/exthdrs_core.c): no mobility, HIP or Shim6 header. */
 function isExtension(header: number): boolean {
   return (
     header === Extension.HopByHop ||
     header === Extension.Routing ||
     header === Extension.Fragment ||
     header === Extension.Authentication ||
-    header === Extension.Destination ||
-    header === Extension.Mobility ||
-    header === Extension.Hip ||
-    header === Extension.Shim6
+    header === Extension.Destination
   );
 }
 

@@ -1,6 +1,7 @@
 /** Who gets a new connection: which service, may it open one, and what commands do to a live service. */
 import { beforeEach, describe, expect, it } from "vitest";
-import { ipFrame } from "../../src/wire/frame.ts";
+import { parseIpv6 } from "../../src/wire/address.ts";
+import { ipFrame, tcpFrame } from "../../src/wire/frame.ts";
 import { Story, VIP } from "./story.ts";
 
 let story: Story;
@@ -132,6 +133,21 @@ describe("a frame without a connection", () => {
       expect(open(source), source).toBe("Malformed");
     for (const source of ["2001:db8::100", "2001:db8::1", "fe80::1", "::2", "::fffe:0:1"])
       expect(open(source), source).toMatch(/^rs/);
+  });
+
+  // ipv6_find_hdr (net/ipv6/exthdrs_core.c), by which IPVS finds the transport header.
+  it("of IPv6 opens one behind the extension headers that Linux looks behind, and no other", async () => {
+    await story.service("-t [2001:db8::100]:80 -s rr");
+    const ends = { source: parseIpv6("2001:db8:7::1")!, destination: parseIpv6("2001:db8::100")! };
+    const syn = (port: number) =>
+      tcpFrame({ ...ends, sourcePort: port, destinationPort: 80, flags: 0x02 }).subarray(14 + 40);
+    const behind = (header: number): string => {
+      // Eight bytes, whatever it is: the fragment header says "whole", AH counts in fours.
+      const extension = Uint8Array.from([6, 0, 0, 0, 0, 0, 0, 0]);
+      return story.frame(ipFrame(ends, header, Uint8Array.from([...extension, ...syn(1000 + header)])));
+    };
+    for (const header of [0, 43, 44, 51, 60]) expect(behind(header), `${header}`).toMatch(/^rs/);
+    for (const header of [50, 59, 108, 135, 139, 140]) expect(behind(header), `${header}`).toBe("NotOurs");
   });
 
   it("from port 0 finds its connection again", () => {
