@@ -98,7 +98,9 @@ it("a frame of any shape is decided alike by one shard and by three, and as expl
       const told = i % 9 === 0 ? explain(one.world.region, frame, { now: one.world.now }) : undefined;
       const outcome = outcomeOf(one, frame);
       expect(outcomeOf(three, frame), said).toBe(outcome);
-      if (told !== undefined) expect(outcome.split(" ")[0], said).toBe(told.verdict.name);
+      // Of a later piece of a datagram explain knows only what it is told of the others; here it waits for them.
+      if (told !== undefined && told.verdict.name !== "Waiting")
+        expect(outcome.split(" ")[0], said).toBe(told.verdict.name);
       if (i % 50 === 49) for (const story of [one, three]) story.pass(5);
     }
     for (const story of [one, three]) {
