@@ -5,6 +5,7 @@ import { describe, expect, it } from "vitest";
 import { VERDICT_NAMES } from "../../src/dataplane/verdict.ts";
 import { BUILT_IN } from "../../src/schedulers/built-in.ts";
 import { NEIGHBOUR_STATE_NAMES } from "../../src/table/neighbours.ts";
+import { readCapture } from "../../src/wire/capture-reader.ts";
 import { icmpFrame, tcpFrame, udpFrame } from "../../src/wire/frame.ts";
 import { describeFrame } from "../../src/wire/value/frame.ts";
 import { en } from "../../web/src/text/en.ts";
@@ -60,6 +61,21 @@ describe("the dictionaries", () => {
       describeFrame(frame).flatMap((header) => header.fields.map(({ key }) => `field.${key}`)),
     );
     expect([...new Set(fields)].filter((key) => !(key in en))).toEqual([]);
+  });
+
+  it("say what every field of the bundled recording means: no English is left out in Chinese", () => {
+    const recording = new Uint8Array(readFileSync(join(import.meta.dirname, "../../web/recording.pcap")));
+    const fields = readCapture(recording).packets.flatMap(({ bytes }) =>
+      describeFrame(bytes).flatMap((header) => header.fields),
+    );
+    const unsaid = fields.filter(
+      ({ key, meaning }) =>
+        /[a-z]{3}/.test(meaning) &&
+        !/^(?:header of )?\d+ bytes$/.test(meaning) &&
+        !(`mean.${meaning}` in zh) &&
+        !(`say.${key}` in zh),
+    );
+    expect([...new Set(unsaid.map(({ key, meaning }) => `${key}: ${meaning}`))]).toEqual([]);
   });
 
   it("hold no key that the page never uses", () => {

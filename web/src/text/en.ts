@@ -439,6 +439,7 @@ export const en = {
   "say.tcp.window": "How much the sender is ready to take.",
   "say.tcp.checksum": "Over addresses, header and data. The addresses did not change, so it holds.",
 
+  "mean.header": "header of {count} bytes",
   "mean.Ipv4": "IPv4",
   "mean.Ipv6": "IPv6",
   "mean.Arp": "ARP",

@@ -421,6 +421,7 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   "say.tcp.window": "发送方愿意接收多少。",
   "say.tcp.checksum": "覆盖地址、首部和数据。地址没有变，所以它仍然成立。",
 
+  "mean.header": "首部共 {count} 字节",
   "mean.Ipv4": "IPv4",
   "mean.Ipv6": "IPv6",
   "mean.Arp": "ARP",

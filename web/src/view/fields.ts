@@ -93,6 +93,8 @@ function row(field: Field, other: string | undefined, kind: FrameKind): HTMLElem
 function meaningOf(field: Field, kind: FrameKind): string {
   const plain = currentLanguage() === "en" || !/[a-z]{3}/.test(field.meaning);
   const meaning = tOr(`mean.${field.meaning}`, plain ? field.meaning : "");
+  const header = /^(?:header of )?(\d+) bytes$/.exec(field.meaning);
+  if (header !== null) return t("mean.header", { count: header[1]! });
   const exact = tOr(`say.${field.key}.${field.value}`, "");
   if (exact !== "") return exact;
   if (kind === "request") return tOr(`say.${field.key}`, meaning, { meaning });
