@@ -3,7 +3,7 @@
  *
  *   --quick         the ratios only, under four minutes
  *   --json          the ratios as one JSON object on stdout (with --quick or without)
- *   --only LIST     of path, cost, growth, zeroloss, latency, bulk, micro
+ *   --only LIST     of path, cost, growth, zeroloss, latency, bulk, web, micro
  *   --rounds N      interleaved rounds, 7 by default
  *   --out FOLDER    bench/results/local by default
  *   --merge          parts that are not measured now keep what stands in the folder already
@@ -19,6 +19,7 @@ import { describeMachine } from "./machine.ts";
 import { microSection } from "./micro/section.ts";
 import { bulkSection } from "./netns/bulk.ts";
 import { costPart, growthPart, latencyPart, zeroLossPart } from "./netns/section.ts";
+import { webSection } from "./netns/web.ts";
 import { pathSection } from "./path/section.ts";
 import { ROOT } from "./places.ts";
 import { markdownReport, quoted, ratioTable } from "./report.ts";
@@ -32,6 +33,7 @@ const PARTS: Readonly<Record<string, { run: (effort: Effort) => Promise<Section>
   zeroloss: { run: zeroLossPart, quick: true },
   latency: { run: latencyPart, quick: false },
   bulk: { run: bulkSection, quick: true },
+  web: { run: webSection, quick: false },
   micro: { run: microSection, quick: false },
 };
 

@@ -47,6 +47,7 @@ export const GOALS: Readonly<Record<string, { above?: number; below?: number; wh
   services_5000_vs_1: { below: 1.1, what: "cost per frame, 5,000 services ÷ 1 (core)" },
   destinations_1000_vs_1: { below: 1.1, what: "cost per frame, 1,000 destinations ÷ 1 (core)" },
   setup_vs_c: { above: 0.5, what: "connection set-up: C's time ÷ ours" },
+  web_vs_haproxy: { what: "HTTP requests a second, a connection each: ours ÷ haproxy's in TCP mode" },
   latency_poll_vs_c: { below: 1.1, what: "latency p50, poll: ours ÷ C's" },
   latency_busy_vs_c: { below: 1.1, what: "latency p50, busy: ours ÷ C's" },
   loaded_p999_vs_c: { below: 1.2, what: "latency p99.9 under 50 % load: ours ÷ C's" },

@@ -126,6 +126,7 @@ async function aloneRounds(stage: Stage, effort: Effort): Promise<Samples> {
 
 async function loadedRounds(stage: Stage, sites: readonly Site[], effort: Effort): Promise<Samples> {
   const names = sites.filter(({ stateful }) => stateful).map(({ name }) => name);
+  for (const site of sites) await openFlows(stage, site, {});
   return rounds(names, effort, async (name) => {
     const site = sites.find((one) => one.name === name)!;
     const load = { rate: HALF_LOAD, milliseconds: LOADED_MS, probe: PROBE_EACH_US };
