@@ -30,8 +30,9 @@ export interface Results {
   readonly raw: Readonly<Record<string, unknown>>;
 }
 
+/** Also what is no number, which JSON writes as null. */
 export function isMissing(ratio: Ratio): ratio is Missing {
-  return "missing" in ratio;
+  return "missing" in ratio || !Number.isFinite(ratio.median ?? Number.NaN);
 }
 
 /** What the project has set itself: the issue's table. `above` is the least, `below` the most. */

@@ -38,7 +38,7 @@ END`);
 export async function dropSite(stage: Stage, name: string): Promise<Site> {
   const arm = await stage.arm(name);
   await silence(arm);
-  return kernelSite(name, arm, "nft drop at ingress");
+  return { ...kernelSite(name, arm, "nft drop at ingress"), silent: true };
 }
 
 /** Plain routing: one real server, the TTL decremented. */

@@ -9,6 +9,8 @@ export interface Site {
   readonly how: string;
   /** Whether it has connections, which a SYN and an ACK must open before data counts. */
   readonly stateful: boolean;
+  /** Nothing is to come back from it. */
+  readonly silent?: boolean;
   /** Its end of the cable has an XDP program of its own. */
   readonly ownXdp?: boolean;
   /** CPU nanoseconds of its forwarding thread so far; undefined when the kernel forwards in the sender's own time. */
