@@ -16,7 +16,8 @@ function markdownTable(columns: readonly string[], rows: readonly (readonly (str
 export function ratioTable(results: Results): string {
   const rows = Object.entries(results.ratios).map(([name, ratio]) => {
     const what = GOALS[name]?.what ?? "";
-    if (isMissing(ratio)) return [`\`${name}\``, what, goalText(name), "–", ratio.missing ?? "not measured", ""];
+    if (isMissing(ratio))
+      return [`\`${name}\``, what, goalText(name), "–", ratio.missing ?? "not measured", ""];
     const spread = `${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)} of ${ratio.rounds}`;
     const met = isMet(name, ratio);
     const mark = met === undefined ? "" : met ? "yes" : `no: ${REASONS[name] ?? "not looked into yet"}`;

@@ -136,7 +136,8 @@ async function through(stage: Stage, site: Site, send: () => Promise<Sent>): Pro
     const arrived = sink.read();
     if (arrived.wrong > 0) throw new WrongFrames(`${site.name} sent ${arrived.wrong} frames with wrong MACs`);
     const received = arrived.frames - arrived.duplicates;
-    if (received === 0 && site.silent !== true) throw new WrongFrames(`nothing of ${sent.sent} frames came through ${site.name}`);
+    if (received === 0 && site.silent !== true)
+      throw new WrongFrames(`nothing of ${sent.sent} frames came through ${site.name}`);
     const seconds = sent.nanoseconds / 1e9;
     const { samples, lost, latency } = sent;
     return {
