@@ -42,7 +42,6 @@ export class Scenario {
   readonly #lot: () => number;
   readonly book: Book;
   readonly story: Story;
-  readonly #family: 4 | 6;
   readonly #pool: Service[];
   readonly #sharded: boolean;
   readonly #schedulers: readonly string[];
@@ -61,15 +60,19 @@ export class Scenario {
     const older = this.#lot() < 0.3;
     this.book = new Book(older);
     this.story = new Story({ kernel: older ? "6.1.176" : "6.1.192", shards });
-    this.#family = this.#lot() < 0.25 ? 6 : 4;
+    const family = this.#lot();
+    const pool = family < 0.5 ? pool4() : family < 0.7 ? pool6() : [...pool4(), ...pool6()];
     // A template whose time is up in the very tick in which its last connection ends, in another shard, may stay for
     // another minute or not: the kernel's timers have no order either, but it would disturb everything after it.
-    this.#pool = (this.#family === 4 ? pool4() : pool6()).filter((each) => shards === 1 || !isAnyPort(each));
-    const [net, second] =
-      this.#family === 4 ? ["198.51.100.0/24", "10.0.0.101"] : ["2001:db8:5::/64", "2001:db8::101"];
+    this.#pool = pool.filter((each) => shards === 1 || !isAnyPort(each));
+    const ofMark = (mark: number, destination: string, ports: readonly [number, number]) => {
+      return { mark, protocol: "any" as const, destination, ports };
+    };
     this.story.marks(
-      { mark: 1, protocol: "any", destination: net!, ports: [0, 65535] },
-      { mark: 2, protocol: "any", destination: second!, ports: [443, 8443] },
+      ofMark(1, "198.51.100.0/24", [0, 65535]),
+      ofMark(1, "2001:db8:5::/64", [0, 65535]),
+      ofMark(2, "10.0.0.101", [443, 8443]),
+      ofMark(2, "2001:db8::101", [443, 8443]),
     );
   }
 
@@ -110,13 +113,14 @@ export class Scenario {
     const fallback = hashes && this.#chance(0.5);
     const withPort = hashes && this.#chance(0.5);
     const persistence = this.#sharded ? 0 : isAnyPort(service) ? 20 : this.#pick([0, 0, 0, 7, 20, 90]);
-    const whole = this.#family === 4 ? 32 : 128;
-    const bits = persistence > 0 ? this.#pick(this.#family === 4 ? [32, 24] : [128, 64]) : whole;
+    const four = service.family === 4;
+    const whole = four ? 32 : 128;
+    const bits = persistence > 0 ? this.#pick(four ? [32, 24] : [128, 64]) : whole;
     const onePacket = service.protocol !== "TCP" && this.#chance(0.3);
     const flags = [fallback ? `${scheduler}-fallback` : "", withPort ? `${scheduler}-port` : ""].filter(
       Boolean,
     );
-    const mask = this.#family === 4 ? "255.255.255.0" : String(bits);
+    const mask = four ? "255.255.255.0" : String(bits);
     const words = [
       ` -s ${scheduler}`,
       flags.length > 0 ? ` -b ${flags.join(",")}` : "",
@@ -166,8 +170,8 @@ export class Scenario {
     return this.#pick([0, 1, 1, 1, 2, 3, 4, 6, 9, 130]);
   }
 
-  #address(host: number): string {
-    return this.#family === 4 ? `10.0.0.${host}` : `2001:db8::${host}`;
+  #address({ family }: Service, host: number): string {
+    return family === 4 ? `10.0.0.${host}` : `2001:db8::${host}`;
   }
 
   /** A mark's servers keep the port they are given; the others have the service's, whatever is said. */
@@ -176,9 +180,9 @@ export class Scenario {
   }
 
   #server(service: Service, host: number): string {
-    const address = this.#address(host);
+    const address = this.#address(service, host);
     const port = this.#portOf(service, host);
-    return this.#family === 4 ? `${address}:${port}` : `[${address}]:${port}`;
+    return service.family === 4 ? `${address}:${port}` : `[${address}]:${port}`;
   }
 
   async #addServer(name = this.#serviceName()): Promise<void> {
@@ -188,7 +192,7 @@ export class Scenario {
     const weight = this.#weight();
     const { upper, lower, words } = this.#thresholds();
     await this.#tell(`-a ${name} -r ${this.#server(service, host)} -g -w ${weight}${words}`);
-    const fold = foldOf(this.#address(host));
+    const fold = foldOf(this.#address(service, host));
     const port = this.#portOf(service, host);
     this.book.addServer(name, { ...NOBODY, host, fold, port, weight, upper, lower });
   }
@@ -304,10 +308,10 @@ export class Scenario {
   }
 
   #newPacket(): Packet {
-    const four = this.#family === 4;
     const service = this.#chance(0.05)
       ? this.#pick(this.#pool)
       : this.book.services.get(this.#serviceName())!.service;
+    const four = service.family === 4;
     const host = 1 + Math.floor(this.#lot() * 4);
     const net = Math.floor(this.#lot() * 3);
     const client = four ? `10.7.${net}.${host}` : `2001:db8:7:${net + 1}::${host}`;
@@ -325,7 +329,7 @@ export class Scenario {
     const second = vip === (four ? "10.0.0.101" : "2001:db8::101") && port >= 443 && port <= 8443 ? 2 : 0;
     return {
       protocol,
-      family: this.#family,
+      family: service.family,
       client,
       clientPort,
       vip,
@@ -361,7 +365,10 @@ export class Scenario {
 
   #ours(): string[] {
     return servicesOf(this.story.world).map(({ key, servers }) => {
-      const name = key.protocol === "fwm" ? `fwm ${key.mark}` : `${key.protocol} ${key.address}:${key.port}`;
+      const name =
+        key.protocol === "fwm"
+          ? `fwm ${key.family} ${key.mark}`
+          : `${key.protocol} ${key.address}:${key.port}`;
       const rows = servers.map((server) => {
         const host = server.address.split(/[.:]/).at(-1);
         const { conns, inPkts, inBytes } = server.stats;
@@ -374,8 +381,8 @@ export class Scenario {
 
   #theirs(): string[] {
     return [...this.book.services.values()].map(({ service, list }) => {
-      const { protocol, mark, vip, port } = service;
-      const name = mark > 0 ? `fwm ${mark}` : `${protocol.toLowerCase()} ${vip}:${port}`;
+      const { family, protocol, mark, vip, port } = service;
+      const name = mark > 0 ? `fwm ${family} ${mark}` : `${protocol.toLowerCase()} ${vip}:${port}`;
       const rows = list.map((dest) => {
         const counts = `${dest.active}+${dest.inactive}+${dest.persistent}`;
         const numbers = this.#numbers(dest.connections, dest.packets, dest.bytes);
