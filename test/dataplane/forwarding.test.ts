@@ -270,6 +270,23 @@ describe("a real server whose MAC is not known yet", () => {
     expect(world.verdicts()).toEqual({ Forwarded: 3 });
   });
 
+  it.each(["in order", "the first one last"])("gets a datagram's pieces late as well, %s", (order) => {
+    const world = new World({ weights: [1], resolved: false, protocol: "udp", port: 53 });
+    const whole = udp({ source: client(1), sourcePort: 1000, payload: new Uint8Array(300) });
+    const ends = { source: client(1), destination: parseIpv4(VIP)!, identification: 7 };
+    const pieces = [0, 104, 208].map((at) => {
+      const body = whole.subarray(34 + at, 34 + Math.min(at + 104, 308));
+      return ipFrame({ ...ends, fragmentOffset: at, moreFragments: at < 208 }, 17, body);
+    });
+    if (order !== "in order") pieces.reverse();
+    for (const piece of pieces) expect(world.send(piece)).toEqual([]);
+    expect(world.verdicts()).toEqual({ Waiting: 3 });
+    world.resolveAll();
+    world.turn();
+    expect(world.takeSent().map(serverOf)).toEqual([1, 1, 1]);
+    expect(world.verdicts()).toEqual({ Forwarded: 3 });
+  });
+
   it("that does not answer: its frames end as NeighbourFailed", () => {
     const world = new World({ weights: [1], resolved: false });
     world.send(tcpSyn());

@@ -12,12 +12,12 @@ const TESTS = {
   schedulers: [/^test\/schedulers\/(?!recorded)/, /^test\/kernel\/scheduling/, /recordings\.test/],
   table: [
     /^test\/table\/(?!timers)/,
-    /^test\/kernel\//,
+    /^test\/kernel\/(?!book)/,
     /^test\/dataplane\/(?:forwarding|shards|drop-entry|queue-tap)\.test/,
     /^test\/control\/(?:commands|recover|rehome|marks|state-lines|counters-view|region-file)\.test/,
   ],
   dataplane: [
-    /^test\/kernel\//,
+    /^test\/kernel\/(?!book)/,
     /^test\/dataplane\/(?:forwarding|shards|drop-entry|queue-tap)\.test/,
     /^test\/control\/(?:commands|marks|rehome)\.test/,
     /recordings\.test/,
