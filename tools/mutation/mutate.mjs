@@ -2,7 +2,8 @@
  * node mutate.mjs [--sample N] [--seed N] [--minutes N] [--patience N] [--again] [--tests PATTERN] FILE…
  *
  * Changes FILE (src/schedulers/rr.ts …) in one place after the other and looks whether a test notices. --sample: that
- * many mutants of each file, drawn by --seed. --minutes: for all files together. --again: only those that survived last time. --tests: other tests than
+ * many mutants of each file, drawn by --seed. --minutes: for all files together. --again: only those that survived last
+ * time. --tests: other tests than
  * the room's own. --patience: a mutant survives that so many seconds of tests did not notice, the quickest first.
  */
 import { existsSync, mkdirSync, readFileSync, rmSync, writeFileSync } from "node:fs";
