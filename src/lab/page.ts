@@ -21,7 +21,7 @@ export interface LabPageOptions {
 }
 
 /** Faults that would take the page's own director away from under it. */
-const NOT_HERE = new Set(["no-capability", "no-director"]);
+export const NOT_HERE: ReadonlySet<string> = new Set(["no-capability", "no-director"]);
 const AGAIN_MS = 500;
 /** A browser for whom so many bytes wait: the director's events are left where they are until it has caught up. */
 const PENDING = 128 * 1024;

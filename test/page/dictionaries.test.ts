@@ -3,6 +3,8 @@ import { readdirSync, readFileSync } from "node:fs";
 import { join } from "node:path";
 import { describe, expect, it } from "vitest";
 import { VERDICT_NAMES } from "../../src/dataplane/verdict.ts";
+import { FAULTS } from "../../src/lab/faults.ts";
+import { NOT_HERE } from "../../src/lab/page.ts";
 import { BUILT_IN } from "../../src/schedulers/built-in.ts";
 import { NEIGHBOUR_STATE_NAMES } from "../../src/table/neighbours.ts";
 import { readCapture } from "../../src/wire/capture-reader.ts";
@@ -42,6 +44,13 @@ describe("the dictionaries", () => {
       expect(en).toHaveProperty([`about.${name}`]);
       expect(en).toHaveProperty([`how.${name}`]);
     }
+  });
+
+  it("know every fault that the page of a lab offers, and what it is about", () => {
+    const missing = FAULTS.map(({ name }) => name)
+      .filter((name) => !NOT_HERE.has(name))
+      .filter((name) => !(`fault.${name}` in zh && `fault.about.${name}` in zh));
+    expect(missing).toEqual([]);
   });
 
   it("know every field of the common headers", () => {

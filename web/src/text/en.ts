@@ -251,6 +251,20 @@ export const en = {
     "The host is well, but its server has ended: it refuses every connection. The director does not see that; a health check would.",
   "fault.about.neighbour-unresolved":
     "The real server hears and says nothing. The director notices when its ARP goes unanswered.",
+  "fault.about.off-link":
+    "A real server stands beyond the router: no switch leads there, and direct routing ends where the link ends.",
+  "fault.about.narrow-mtu":
+    "The switch's port to a real server passes 1400 bytes, and the real server believes in 1500: large packets vanish.",
+  "fault.about.mtu-mismatch": "A real server has an MTU of 1400, everybody else of 1500.",
+  "fault.about.rp-filter":
+    "A real server answers by a second interface, and strict rp_filter drops what comes in by the first.",
+  "fault.about.wrong-gateway": "A real server's default gateway is the director: its answers end there.",
+  "fault.about.host-answers":
+    "The VIP is on the director's host too, and nothing keeps its own stack silent: it resets connections.",
+  "fault.about.vip-twice": "A forgotten machine on the link has the VIP as well, and answers ARP for it.",
+  "fault.about.rip-twice":
+    "A forgotten machine on the link has a real server's address as well, and the director believes the last one it heard.",
+  "fault.about.no-link": "The director's interface is down: nothing comes in, nothing goes out.",
   "fault.about.vip-missing": "The real server's kernel does not know the VIP and throws the packets away.",
   "fault.about.arp-leak": "arp_ignore is off: the real server answers when the router asks for the VIP.",
   "fault.about.mac-change":

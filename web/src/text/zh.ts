@@ -242,6 +242,16 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   "fault.about.dead-server":
     "主机正常，但服务程序已经结束：它拒绝每个连接。调度器看不到这一点，健康检查才看得到。",
   "fault.about.neighbour-unresolved": "真实服务器听不到也不出声。ARP 无人应答时，调度器就会发现。",
+  "fault.about.off-link": "一台真实服务器在路由器的另一边：交换机到不了那里，直接路由止于本链路。",
+  "fault.about.narrow-mtu":
+    "通往一台真实服务器的交换机端口只能通过 1400 字节，而它以为是 1500：大的包会消失。",
+  "fault.about.mtu-mismatch": "一台真实服务器的 MTU 是 1400，别人都是 1500。",
+  "fault.about.rp-filter": "一台真实服务器从第二块网卡应答，严格的 rp_filter 会丢弃从第一块网卡进来的包。",
+  "fault.about.wrong-gateway": "一台真实服务器的默认网关是调度器：它的应答到此为止。",
+  "fault.about.host-answers": "调度器的主机上也有 VIP，又没有让它自己的协议栈保持沉默：它会重置连接。",
+  "fault.about.vip-twice": "链路上一台被遗忘的机器也有 VIP，并且应答针对它的 ARP。",
+  "fault.about.rip-twice": "链路上一台被遗忘的机器也用着某台真实服务器的地址，而调度器相信最后听到的那一个。",
+  "fault.about.no-link": "调度器的网卡已关闭：什么都进不来，什么也出不去。",
   "fault.about.vip-missing": "真实服务器的内核不认识 VIP，把包丢掉。",
   "fault.about.arp-leak": "arp_ignore 关闭：路由器询问 VIP 时，真实服务器也会应答。",
   "fault.about.mac-change": "真实服务器的 MAC 变了；在 ARP 告知之前，调度器一直写旧的地址。",

@@ -1,7 +1,7 @@
 /** The virtual service: its scheduler, its real servers, what may be changed and what may be broken. */
 import { h, setText } from "../dom.ts";
 import type { Picture, ServerRow, ServiceRow, Source } from "../model.ts";
-import { n, t, tOr } from "../text/text.ts";
+import { currentLanguage, n, t, tOr } from "../text/text.ts";
 import { serverClass } from "./colours.ts";
 import { serversOf } from "./topology.ts";
 
@@ -291,7 +291,9 @@ export class ServicePanel {
     const place = h("label", { class: "labelled" }, h("span", {}, t("fault.where")), where);
     const tell = (): void => {
       const offer = faults.find(({ name }) => name === what.value);
-      setText(about, tOr(`fault.about.${what.value}`, offer?.sentence ?? ""));
+      // The lab says in English which host it is about; in Chinese the page says it in general.
+      const generally = tOr(`fault.about.${what.value}`, offer?.sentence ?? "");
+      setText(about, currentLanguage() === "en" ? (offer?.sentence ?? generally) : generally);
       place.hidden = !(faults.find(({ name }) => name === what.value)?.ofServer ?? true);
     };
     what.addEventListener("change", tell);
@@ -320,11 +322,13 @@ export class ServicePanel {
     const host = this.#faults;
     if (host === undefined) return;
     const servers = serversOf(picture);
+    // A lab's faults have their places in themselves; this page's own ones of the whole link are the director's.
+    const whole = this.#source?.kind === "lab" ? "" : t("node.director");
     const on = [
       ...picture.faults.map((fault) => ({
         fault,
         address: undefined as string | undefined,
-        name: t("node.director"),
+        name: whole,
       })),
       ...servers.flatMap(({ faults, address, name }) =>
         faults.map((fault) => ({ fault, address: address as string | undefined, name })),
@@ -336,15 +340,16 @@ export class ServicePanel {
     host.replaceChildren(
       ...on.map(({ fault, address, name }) => {
         const words = tOr(`fault.${fault}`, fault);
+        const told = name === "" ? words : t("fault.on", { fault: words, name });
         return h(
           "button",
           {
             type: "button",
             class: "fault",
-            "aria-label": `${t("fault.on", { fault: words, name })}. ${t("fault.undo", { fault: words })}`,
+            "aria-label": `${told}. ${t("fault.undo", { fault: words })}`,
             onclick: () => this.#source?.setFault(fault, address, false),
           },
-          t("fault.on", { fault: words, name }),
+          told,
           h("span", { "aria-hidden": "true" }, "✕"),
         );
       }),
