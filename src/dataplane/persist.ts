@@ -14,6 +14,8 @@ import {
   ConnectionFlag,
   type Connections,
   FAMILY6,
+  FRAMES_MASK,
+  FRAMES_ONE,
   HZ,
   ROW_SHIFT,
 } from "../table/connections.ts";
@@ -21,7 +23,9 @@ import { Life } from "../table/destinations.ts";
 import { flowHash, foldAddress } from "../table/hash.ts";
 import { lock, unlock } from "../table/lock.ts";
 import { Header } from "../table/region.ts";
+import { ServiceFlag } from "../table/services.ts";
 import { Setting } from "../table/settings.ts";
+import { Protocol } from "../wire/ipv4.ts";
 import type { Context } from "./context.ts";
 import type { ServiceEntry } from "./directory.ts";
 import { clearOverload, hashOfRow, markOverload } from "./life.ts";
@@ -69,6 +73,7 @@ function persistLocked(context: Context, entry: ServiceEntry, protocol: number):
   const known = find(templates, hash, kind, family, virtualPort);
   if (known >= 0 && isGood(context, known)) {
     templates.expireAt(known, (context.tick + templates.timeout[known]!) | 0);
+    countOnePacket(context, s, protocol, known);
     return known;
   }
   const d = choose(context, entry);
@@ -92,7 +97,16 @@ function persistLocked(context: Context, entry: ServiceEntry, protocol: number):
   destinations.persistent[d]!++;
   markOverload(region, d);
   templates.rows[at + C_STATUS]! |= ConnectionFlag.Live;
+  countOnePacket(context, s, protocol, row);
   return row;
+}
+
+/** One-packet scheduling leaves no connections that drop_entry could ask for their frames: it asks the template. */
+function countOnePacket({ region }: Context, s: number, protocol: number, template: number): void {
+  if (protocol !== Protocol.Udp || (region.services.flags[s]! & ServiceFlag.OnePacket) === 0) return;
+  const { rows } = region.templates;
+  const at = (template << ROW_SHIFT) + C_STATUS;
+  if ((rows[at]! & FRAMES_MASK) !== FRAMES_MASK) rows[at]! += FRAMES_ONE;
 }
 
 function fillKey(context: Context, s: number, mark: number): void {
