@@ -18,6 +18,8 @@ export interface Link {
 
 const IFF_UP = 0x1;
 const ARPHRD_ETHER = 1;
+/** Characters of a name that cannot be one that an error repeats. */
+const LONGEST_SHOWN = 64;
 
 /** The interface as it is now; throws MachineError, with the cure, when it cannot serve. */
 export function readLink(name: string): Link {
@@ -36,10 +38,11 @@ function linkOf(name: string) {
   try {
     return native().link(name);
   } catch (error) {
-    if (!isNativeError(error, "ENODEV")) throw error;
+    // A TypeError: longer than any interface's name.
+    if (!isNativeError(error, "ENODEV") && !(error instanceof TypeError)) throw error;
     const others = Object.keys(networkInterfaces()).filter((other) => other !== "lo");
     throw new MachineError(
-      `there is no interface ${name} here${others.length === 0 ? "" : `, only ${others.join(", ")}`}: see \`ip link\``,
+      `there is no interface ${name.slice(0, LONGEST_SHOWN)} here${others.length === 0 ? "" : `, only ${others.join(", ")}`}: see \`ip link\``,
     );
   }
 }

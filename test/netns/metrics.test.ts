@@ -144,7 +144,7 @@ describe("a Prometheus that scrapes a live lab", () => {
 describe("what reads a kernel director", () => {
   test("rates of the kernel's estimator, and /proc/net's texts", async (context) => {
     const { lab, client, director } = await makeCluster();
-    const traffic = client.request({ requests: 600, parallel: 2, pause: 10, timeout: 4_000 });
+    const traffic = client.request({ requests: 600, parallel: 2, pause: 10, timeout: 60_000 });
     const dradm = (...words: string[]) =>
       lab.run("director", [...DRADM, "--socket", director.socket, ...words]);
     const cps = await eventually(

@@ -14,7 +14,7 @@ import { eventually, hexOf, sleep } from "../helpers/world.ts";
 
 /** One kept-alive connection, a request each 20 ms for about 1.2 s; tells who answered. */
 const longConnection = ({ client }: Cluster) =>
-  client.request({ requests: 60, keepAlive: true, pause: 20, timeout: 4_000 });
+  client.request({ requests: 60, keepAlive: true, pause: 20, timeout: 10_000 });
 
 /** The same config with another weight for real server `i`. */
 function reweighed(config: ConfigInput, i: number, weight: number): ConfigInput {
@@ -41,11 +41,11 @@ describe.each(RINGS)("over $ring", ({ config: ring }) => {
     await client.request(); // its neighbour is known now
     const old = longConnection(cluster);
     await sleep(200);
-    const moved = cluster.director.program.next(/"event":"neighbour-moved"|moved/, 3_000);
+    const moved = cluster.director.program.next(/"event":"neighbour-moved"|moved/, 10_000);
     await lab.in("rs1").sysctl([["net/ipv4/conf/eth0/arp_notify", 1]]);
     await lab.in("rs1").ip(["link set eth0 address 02:00:0a:00:00:ee"]);
     await moved;
-    const fresh = await client.request({ requests: 5, timeout: 1_000 });
+    const fresh = await client.request({ requests: 5, timeout: 10_000 });
     expect(fresh).toMatchObject({ answers: { rs1: 5 }, failed: 0 });
     expect(await old).toMatchObject({ answers: { rs1: 60 }, failed: 0 });
   });
@@ -70,12 +70,12 @@ describe.each(RINGS)("over $ring", ({ config: ring }) => {
     expect(dead).toMatchObject({ answers: { rs1: 3, rs3: 3 }, failed: 3 });
 
     await reload(cluster, reweighed(config, 1, 0)); // quiesced
-    const without = await client.request({ requests: 10, timeout: 1_000 });
+    const without = await client.request({ requests: 10, timeout: 10_000 });
     expect(without).toMatchObject({ answers: { rs1: 5, rs3: 5 }, failed: 0 });
 
     await lab.in("switch").ip(["link set rs2 up"]);
     await reload(cluster, config);
-    const back = await client.request({ requests: 9, timeout: 4_000 });
+    const back = await client.request({ requests: 9, timeout: 60_000 });
     expect(back).toMatchObject({ answers: { rs1: 3, rs2: 3, rs3: 3 }, failed: 0 });
   });
 

@@ -22,8 +22,8 @@ import { clusterConfig, RINGS, verdictSum } from "../helpers/cluster.ts";
 import { Load, type LoadResult } from "../helpers/load.ts";
 import { has, makeFolder, makeLab, needs, sleep } from "../helpers/world.ts";
 
-const KILLS = Number(process.env["DR_DIRECTOR_KILLS"] ?? 8);
-const TAKEOVERS = Number(process.env["DR_DIRECTOR_TAKEOVERS"] ?? 5);
+const KILLS = Number(process.env["DR_DIRECTOR_KILLS"] ?? 5);
+const TAKEOVERS = Number(process.env["DR_DIRECTOR_TAKEOVERS"] ?? 3);
 
 /** For whoever made the counts large. */
 function tell(what: string, { requests, connections, slowest }: LoadResult): void {
@@ -197,11 +197,11 @@ describe("after a takeover of AF_XDP rings", () => {
     const first = await DirectorProgram.start(lab, config, { folder });
     const client = await Client.start(lab);
     expect(await client.request({ requests: 6 })).toMatchObject({ failed: 0 });
-    const second = await DirectorProgram.start(lab, config, { folder, takeover: true });
+    // The successor's config has no web service: its key must leave a map that another process has filled.
+    const other = { ...config, services: config.services!.slice(1) };
+    const second = await DirectorProgram.start(lab, other, { folder, takeover: true });
     expect(await first.program.ended).toBe(0);
     expect((await second.counters()).ring).toMatch(/^af_xdp/);
-    expect(await client.request({ requests: 6 })).toMatchObject({ failed: 0 });
-    expect(await dradm(lab, folder, "-D", "-t", `${VIP}:80`)).toMatchObject({ code: 0 });
     const before = (await verdictSum(second)).received;
     await client.request({ requests: 3, timeout: 300 });
     expect((await verdictSum(second)).received).toBe(before);

@@ -186,7 +186,7 @@ describe("several queues, a shard for each", () => {
       requests: 60,
       parallel: 6,
       path: "/bytes/30000",
-      timeout: 3_000,
+      timeout: 30_000,
       from: clients,
     });
     expect(round).toMatchObject({ failed: 0 });
@@ -247,7 +247,7 @@ describe("the end", () => {
     const config = clusterConfig({ config: XDP });
     const first = await DirectorProgram.start(lab, config, { folder });
     expect(await link(lab)).toContain("xdp");
-    const long = client.request({ requests: 40, keepAlive: true, pause: 50, timeout: 4_000 });
+    const long = client.request({ requests: 40, keepAlive: true, pause: 50, timeout: 60_000 });
     await sleep(500);
     first.program.signal("SIGKILL");
     await first.program.ended;
