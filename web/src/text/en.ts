@@ -285,7 +285,8 @@ export const en = {
   "verdicts.verdict": "verdict",
   "verdicts.frames": "frames",
   "neighbours.title": "Neighbours",
-  "neighbours.note": "Which MAC address each real server has, learned by ARP.",
+  "neighbours.note":
+    "Which MAC address each real server has, learned by ARP; for IPv6, by neighbour discovery.",
   "neighbours.address": "address",
   "neighbours.mac": "MAC",
   "neighbours.state": "state",

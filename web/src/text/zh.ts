@@ -270,7 +270,7 @@ export const zh: Readonly<Record<keyof typeof en, string>> = {
   "verdicts.verdict": "裁决",
   "verdicts.frames": "帧数",
   "neighbours.title": "邻居",
-  "neighbours.note": "各真实服务器的 MAC 地址，由 ARP 得知。",
+  "neighbours.note": "各真实服务器的 MAC 地址，由 ARP 得知；IPv6 则由邻居发现得知。",
   "neighbours.address": "地址",
   "neighbours.mac": "MAC",
   "neighbours.state": "状态",

@@ -96,3 +96,8 @@ function ip6(view: DataView, at: number): Packet | undefined {
 function withPort(address: string, port: number): string {
   return address.includes(":") ? `[${address}]:${port}` : `${address}:${port}`;
 }
+
+/** A long name by its end, where addresses of one network differ. */
+export function ending(name: string, most: number): string {
+  return name.length <= most ? name : `…${name.slice(1 - Math.floor(most))}`;
+}

@@ -3,10 +3,12 @@ import { h, setText } from "../dom.ts";
 import type { Frame } from "../model.ts";
 import { n, t, tOr } from "../text/text.ts";
 import { serverClass } from "./colours.ts";
-import { factsOf } from "./facts.ts";
+import { ending, factsOf } from "./facts.ts";
 
 const KEPT = 60;
 const DRAW_MS = 150;
+/** Characters of a real server's name that have room beside what the frame is. */
+const NAME = 15;
 
 export class FrameList {
   /** Of a frame's seconds. */
@@ -122,7 +124,7 @@ export class FrameList {
       this.pick(frame, true);
       this.onPick(frame);
     };
-    const server = frame.server === undefined ? "" : this.#nameOf(frame.server);
+    const server = frame.server === undefined ? "" : ending(this.#nameOf(frame.server), NAME);
     const button = h(
       "button",
       {

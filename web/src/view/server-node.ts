@@ -3,15 +3,16 @@ import { s, setText } from "../dom.ts";
 import type { ServerRow } from "../model.ts";
 import { t } from "../text/text.ts";
 import { serverClass } from "./colours.ts";
+import { ending } from "./facts.ts";
 import type { Point } from "./geometry.ts";
 
 const NAME_SIZE = 15;
-const DETAIL_SIZE = 12.5;
+export const DETAIL_SIZE = 12.5;
 /** A character's width by its height; MAC and IPv6 addresses are long. */
 const CHARACTER = 0.62;
 /** A longer one leaves no room beside it. */
 const SHORT = 14;
-/** Smaller letters cannot be read on a phone: there the end of an address stands for it. */
+/** Smaller letters cannot be read: then the end of an address stands for it. */
 const SMALLEST = 10.5;
 
 type Anchor = "start" | "middle" | "end";
@@ -32,17 +33,17 @@ export class ServerNode {
     const write = (kind: string, at: Point, anchor: Anchor, text = ""): SVGTextElement => {
       const size = kind === "node-name" ? NAME_SIZE : DETAIL_SIZE;
       const element = s("text", { class: kind, x: at.x, y: at.y, "text-anchor": anchor }, text);
-      const room = (2 * w - (narrow ? 10 : 28)) / (CHARACTER * Math.max(1, text.length));
-      if (room < size) element.style.fontSize = `${room.toFixed(1)}px`;
+      fit(element, size, 2 * w - (narrow ? 10 : 28));
       texts.push(element);
       return element;
     };
+    const called = ending(name, (2 * w - (narrow ? 10 : 28)) / (CHARACTER * SMALLEST));
     if (narrow) {
-      write("node-name", { x: 0, y: -9 }, "middle", ending(name, (2 * w - 10) / (CHARACTER * SMALLEST)));
+      write("node-name", { x: 0, y: -9 }, "middle", called);
       this.#weight = write("node-detail", { x: 0, y: 8 }, "middle");
       this.#count = write("node-count", { x: 0, y: 22 }, "middle");
     } else if (name === shown) {
-      write("node-name", { x: left, y: -7 }, "start", name);
+      write("node-name", { x: left, y: -7 }, "start", called);
       this.#weight = write("node-detail", { x: left, y: 16 }, "start");
       this.#count = write("node-count", { x: right, y: 16 }, "end");
     } else {
@@ -76,6 +77,8 @@ export class ServerNode {
   }
 }
 
-function ending(name: string, most: number): string {
-  return name.length <= most ? name : `…${name.slice(1 - Math.floor(most))}`;
+/** Makes letters so small that they have room. */
+export function fit(element: SVGTextElement, size: number, width: number): void {
+  const room = width / (CHARACTER * Math.max(1, element.textContent.length));
+  if (room < size) element.style.fontSize = `${room.toFixed(1)}px`;
 }

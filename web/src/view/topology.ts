@@ -4,7 +4,7 @@ import type { Frame, NodeId, Picture, ServerRow } from "../model.ts";
 import { t } from "../text/text.ts";
 import { Animation } from "./animation.ts";
 import { type Layout, narrowLayout, pathText, SHOWN_NARROW, SHOWN_WIDE, wideLayout } from "./geometry.ts";
-import { ServerNode } from "./server-node.ts";
+import { DETAIL_SIZE, fit, ServerNode } from "./server-node.ts";
 
 const NARROW = 640;
 
@@ -110,6 +110,7 @@ export class Topology {
     const box = s("rect", { class: "node-box", x: -w, y: -hh, width: 2 * w, height: 2 * hh, rx: 12 });
     const title = s("text", { class: "node-name", y: detail === "" ? 5 : -2, "text-anchor": "middle" }, name);
     const under = s("text", { class: "node-detail", y: 16, "text-anchor": "middle" }, detail);
+    fit(under, DETAIL_SIZE, 2 * w - 12);
     return s("g", { class: `node node-${node}`, transform: `translate(${x} ${y})` }, box, title, under);
   }
 
