@@ -166,6 +166,7 @@ describe.each([
       expect(ways(rest)).toEqual([]);
       for (let second = 0; second < 20; second++) story.pass(1);
       expect(ways(others)).toEqual([]);
+      expect(verdicts("Waiting")).toBe(rest.length + others.length);
       for (let second = 0; second < 11; second++) story.pass(1);
       expect(verdicts("Waiting")).toBe(others.length);
       expect(ways([second!])).toEqual(["rs3", ...others.map(() => "rs3")]);

@@ -222,6 +222,13 @@ describe("secure_tcp", () => {
     expect(story.connections()[0]).toMatch(/ESTABLISHED 900$/);
   });
 
+  it("1 does nothing while the table has room", async () => {
+    await story.service("-t 10.0.0.100:80 -s rr", [1]);
+    story.sysctl("secure_tcp", 1);
+    story.tcp(client(1), "S");
+    expect(story.connections()[0]).toMatch(/SYN_RECV 60$/);
+  });
+
   it("3 with sloppy_tcp: data opens an established connection all the same", async () => {
     await story.service("-t 10.0.0.100:80 -s rr", [1]);
     story.sysctl("secure_tcp", 3);

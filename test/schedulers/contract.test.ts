@@ -23,6 +23,10 @@ describe("the registry", () => {
       expect(() => registerScheduler({ name, schedule })).toThrow(/up to 15/);
     }
     expect(() => registerScheduler({ name: "half" } as never)).toThrow(/schedule function/);
+    for (const key of ["start", "changed", "prepare"]) {
+      const broken = { name: "half", schedule, [key]: 5 };
+      expect(() => registerScheduler(broken)).toThrow(`its ${key} is not a function`);
+    }
   });
 });
 

@@ -61,10 +61,15 @@ export class Hunt {
   /** Tests that killed lately are asked first. */
   #kills = new Map();
   #patience;
+  #freshEach;
 
-  /** @param patience milliseconds of tests (by themselves, before any mutant) that one mutant is worth */
-  constructor(patience) {
+  /**
+   * @param patience milliseconds of tests (by themselves, before any mutant) that one mutant is worth
+   * @param fresh    a new process for each mutant, for code that keeps things for as long as its process lives
+   */
+  constructor(patience, fresh) {
     this.#patience = patience;
+    this.#freshEach = fresh;
   }
 
   /** @param rooms the folders of src/ whose mutants come; @param only a pattern instead of the rooms' own */
@@ -115,6 +120,7 @@ export class Hunt {
   async one({ id: mutant, fileName }, mutants) {
     const by = this.#tests.filter((test) => test.met.has(mutant));
     if (by.length > 0) {
+      if (this.#freshEach) await this.#fresh();
       const met = Math.max(...by.map((test) => test.met.get(mutant)));
       if (await this.#killed({ mutant, limit: met * LOOP + 1000 }, by)) return { killed: true };
     }
