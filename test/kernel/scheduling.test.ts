@@ -150,6 +150,24 @@ describe("a frame without a connection", () => {
     for (const header of [50, 59, 108, 135, 139, 140]) expect(behind(header), `${header}`).toBe("NotOurs");
   });
 
+  // ip_options_compile (net/ipv4/ip_options.c) would answer parameter problem; the server's stack does so, too.
+  it("with options that are malformed goes to a server as it came, but for a source route before them", () => {
+    const ends = { source: 0x0a070001, destination: 0x0a000064, destinationPort: 80, flags: 0x02 };
+    const open = (port: number, ...options: number[]): string =>
+      story.frame(tcpFrame({ ...ends, sourcePort: port, options: Uint8Array.from(options) }));
+    const malformed = [
+      [7, 0, 0, 0],
+      [7, 1, 4, 0],
+      [7, 40, 4, 0],
+      [68, 3, 5, 0],
+      [1, 1, 1, 7],
+      [255, 255, 255, 255],
+    ];
+    for (const [i, options] of malformed.entries())
+      expect(open(1000 + i, ...options), `${options}`).toMatch(/^rs/);
+    for (const route of [131, 137]) expect(open(2000, route, 3, 4, 0), `${route}`).toBe("NotOurs");
+  });
+
   it("from port 0 finds its connection again", () => {
     expect(story.tcp("10.7.0.1:0", "S")).toBe("rs3");
     expect(story.tcp("10.7.0.1:0", "A")).toBe("rs3");
