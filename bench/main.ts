@@ -3,7 +3,7 @@
  *
  *   --quick         the ratios only, under four minutes
  *   --json          the ratios as one JSON object on stdout (with --quick or without)
- *   --only LIST     of path, cost, growth, zeroloss, latency, bulk, web, micro
+ *   --only LIST     of path, cost, growth, zeroloss, latency, bulk, web, micro, memory
  *   --rounds N      interleaved rounds, 7 by default
  *   --out FOLDER    bench/results/local by default
  *   --merge          parts that are not measured now keep what stands in the folder already
@@ -16,6 +16,7 @@ import { join } from "node:path";
 import { parseArgs } from "node:util";
 import { compareResults, showChanges } from "./compare.ts";
 import { describeMachine } from "./machine.ts";
+import { memorySection } from "./memory.ts";
 import { microSection } from "./micro/section.ts";
 import { bulkSection } from "./netns/bulk.ts";
 import { costPart, growthPart, latencyPart, zeroLossPart } from "./netns/section.ts";
@@ -35,6 +36,7 @@ const PARTS: Readonly<Record<string, { run: (effort: Effort) => Promise<Section>
   bulk: { run: bulkSection, quick: true },
   web: { run: webSection, quick: false },
   micro: { run: microSection, quick: false },
+  memory: { run: memorySection, quick: false },
 };
 
 /** What README.md quotes. */

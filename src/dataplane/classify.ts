@@ -65,9 +65,11 @@ export function makeClassify(context: Context): Pass {
 
   function classify4(i: number, start: number, end: number): Verdict {
     ip[i] = start;
-    if (start + ipv4.IPV4_HEADER > end || ipv4.version(view, start) !== 4) return Verdict.Malformed;
-    const header = ipv4.headerLength(view, start);
-    const total = ipv4.totalLength(view, start);
+    if (start + ipv4.IPV4_HEADER > end) return Verdict.Malformed;
+    const first = ipv4.firstWord(view, start);
+    if (ipv4.versionOf(first) !== 4) return Verdict.Malformed;
+    const header = ipv4.headerLengthOf(first);
+    const total = ipv4.totalLengthOf(first);
     if (header < ipv4.IPV4_HEADER || total < header || start + total > end) return Verdict.Malformed;
     const protocol = ipv4.protocol(view, start);
     transport[i] = start + header;
@@ -124,10 +126,12 @@ export function makeClassify(context: Context): Pass {
 /** Loop guard: nothing decrements a TTL here, so a frame from a director must never be forwarded by another. */
 function checkStation(view: DataView, at: number, station: Station): Verdict {
   const { macHi, macLo } = station;
-  if ((ethernet.macLo(view, at) | 0) !== macLo || ethernet.macHi(view, at) !== macHi)
+  // Both MACs are three words: the middle one has the end of the first and the begin of the second.
+  const middle = view.getInt32(at + 4);
+  if (view.getInt32(at) !== ((macHi << 16) | (macLo >>> 16)) || middle >>> 16 !== (macLo & 0xffff))
     return Verdict.OtherHost;
-  const lo = ethernet.macLo(view, at + ethernet.ETH_SOURCE) | 0;
-  const hi = ethernet.macHi(view, at + ethernet.ETH_SOURCE);
+  const lo = view.getInt32(at + 8);
+  const hi = middle & 0xffff;
   if (lo === macLo && hi === macHi) return Verdict.Loop;
   return station.peerCount > 0 && isPeer(station, hi, lo) ? Verdict.Loop : Verdict.Forwarded;
 }

@@ -24,12 +24,12 @@ const FTP = 21;
 
 /**
  * Words of a route: all that sending to a destination needs, in one place, where by columns it would be seven lines of
- * the cache. Ready or not, then its neighbour's MAC.
+ * the cache. Ready or not, then its neighbour's MAC: four bytes, and the other two above 16 bits of zero.
  */
 export const ROUTE_SHIFT = 2;
 export const ROUTE_READY = 0;
-export const ROUTE_MAC_HI = 1;
-export const ROUTE_MAC_LO = 2;
+export const ROUTE_MAC = 1;
+export const ROUTE_MAC_END = 2;
 
 /** Words of a slot: service + 1, then what it is known by. */
 const SLOT_SHIFT = 2;
@@ -139,8 +139,8 @@ export class Directory {
   learnRoute(d: number, n: number): void {
     const at = d << ROUTE_SHIFT;
     this.routes[at + ROUTE_READY] = 1;
-    this.routes[at + ROUTE_MAC_HI] = this.macHi[n]!;
-    this.routes[at + ROUTE_MAC_LO] = this.macLo[n]!;
+    this.routes[at + ROUTE_MAC] = (this.macHi[n]! << 16) | (this.macLo[n]! >>> 16);
+    this.routes[at + ROUTE_MAC_END] = this.macLo[n]! << 16;
     if (d >= this.routed) this.routed = d + 1;
   }
 

@@ -9,7 +9,7 @@ import * as ipv4 from "../wire/ipv4.ts";
 import * as ipv6 from "../wire/ipv6.ts";
 import { answerTimeExceeded, answerTooBig } from "./answer.ts";
 import type { Context } from "./context.ts";
-import { ROUTE_MAC_HI, ROUTE_MAC_LO, ROUTE_READY, ROUTE_SHIFT } from "./directory.ts";
+import { ROUTE_MAC, ROUTE_MAC_END, ROUTE_READY, ROUTE_SHIFT } from "./directory.ts";
 import { Verdict } from "./verdict.ts";
 import type { WaitingRoom } from "./waiting.ts";
 
@@ -50,9 +50,14 @@ export function makeDispatchOne(context: Context, waiting: WaitingRoom): Dispatc
       return Verdict.TooBig;
     }
     if (!ready) return ask(d, at, length);
-    ethernet.writeMac(view, at, routes[route + ROUTE_MAC_HI]!, routes[route + ROUTE_MAC_LO]!);
-    if (settings[Setting.source_mac] === 0)
-      ethernet.writeMac(view, at + ethernet.ETH_SOURCE, station.macHi, station.macLo);
+    // Both MACs are three words: the middle one has the end of the first and the begin of the second.
+    view.setInt32(at, routes[route + ROUTE_MAC]!);
+    if (settings[Setting.source_mac] === 0) {
+      view.setInt32(at + 4, routes[route + ROUTE_MAC_END]! | station.macHi);
+      view.setInt32(at + 8, station.macLo);
+    } else {
+      view.setUint16(at + 4, routes[route + ROUTE_MAC_END]! >>> 16);
+    }
     ring.submit(at, length);
     return Verdict.Forwarded;
   };

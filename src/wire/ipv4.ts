@@ -32,6 +32,15 @@ export const Protocol = {
 } as const;
 export type Protocol = (typeof Protocol)[keyof typeof Protocol];
 
+/** The header's first four bytes in one read: the version, the header's length and the packet's. */
+export function firstWord(view: DataView, ip: number): number {
+  return view.getInt32(ip);
+}
+
+export const versionOf = (first: number): number => first >>> 28;
+export const headerLengthOf = (first: number): number => (first >>> 22) & 0x3c;
+export const totalLengthOf = (first: number): number => first & 0xffff;
+
 export function version(frame: DataView, at: number): number {
   return frame.getUint8(at + IPV4_VERSION_LENGTH) >>> 4;
 }
