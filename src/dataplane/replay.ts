@@ -3,8 +3,8 @@
  * packets come as an iterable, results go to callbacks; the same input gives the same output to the byte.
  */
 import { type Burst, createBurst } from "../ring/burst.ts";
+import { RingMiddleware } from "../ring/middleware.ts";
 import { createPcapRing, type PcapRing, type Sent, type Timestamp } from "../ring/pcap-ring.ts";
-import type { Ring } from "../ring/ring.ts";
 import { TICK } from "../table/connections.ts";
 import type { Region } from "../table/region.ts";
 import type { CapturedPacket, CaptureInterface } from "../wire/capture.ts";
@@ -38,67 +38,18 @@ export interface ReplayOptions {
 export const REPLAY_BEGIN = 1_000_000;
 
 /** Takes one frame a turn from a ring, or none. */
-class OneAtATime implements Ring {
-  readonly name: string;
-  readonly headroom: number;
-  readonly bytes: Uint8Array;
-  readonly view: DataView;
+class OneAtATime extends RingMiddleware<PcapRing> {
   /** False holds the next frame back. */
   open = true;
-  readonly inner: PcapRing;
   readonly #one = createBurst(1);
 
-  constructor(inner: PcapRing) {
-    this.inner = inner;
-    this.name = inner.name;
-    this.headroom = inner.headroom;
-    this.bytes = inner.bytes;
-    this.view = inner.view;
-  }
-
-  peek(burst: Burst): number {
+  override peek(burst: Burst): number {
     burst.count = 0;
     if (!this.open || this.inner.peek(this.#one) === 0) return 0;
     burst.at[0] = this.#one.at[0]!;
     burst.length[0] = this.#one.length[0]!;
     burst.count = 1;
     return 1;
-  }
-
-  submit(at: number, length: number): void {
-    this.inner.submit(at, length);
-  }
-
-  reserve(length: number): number {
-    return this.inner.reserve(length);
-  }
-
-  cancel(at: number): void {
-    this.inner.cancel(at);
-  }
-
-  flush(): number {
-    return this.inner.flush();
-  }
-
-  release(): void {
-    this.inner.release();
-  }
-
-  isSuperFrame(at: number): boolean {
-    return this.inner.isSuperFrame(at);
-  }
-
-  wait(milliseconds: number): void {
-    this.inner.wait(milliseconds);
-  }
-
-  drops(): number {
-    return this.inner.drops();
-  }
-
-  close(): void {
-    this.inner.close();
   }
 }
 

@@ -2,14 +2,14 @@
 import type { Burst } from "./burst.ts";
 import type { Ring } from "./ring.ts";
 
-export abstract class RingMiddleware implements Ring {
+export abstract class RingMiddleware<Inner extends Ring = Ring> implements Ring {
   readonly name: string;
   readonly headroom: number;
   readonly bytes: Uint8Array;
   readonly view: DataView;
-  protected readonly inner: Ring;
+  readonly inner: Inner;
 
-  constructor(inner: Ring) {
+  constructor(inner: Inner) {
     this.name = inner.name;
     this.headroom = inner.headroom;
     this.bytes = inner.bytes;
