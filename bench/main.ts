@@ -9,7 +9,7 @@
  *   --merge          parts that are not measured now keep what stands in the folder already
  *   --compare BEFORE AFTER   two results.json side by side, measures nothing
  *   --check BEFORE   measures, then ends with 1 when a ratio is worse than before beyond both spreads
- *   --quote          writes the table of bench/results/ into README.md, measures nothing
+ *   --quote          writes README.md's table and bench/results/README.md anew from bench/results/results.json
  */
 import { existsSync, mkdirSync, readdirSync, readFileSync, writeFileSync } from "node:fs";
 import { join } from "node:path";
@@ -88,8 +88,7 @@ function write(results: Results, pictures: Section["pictures"]): void {
   mkdirSync(values.out, { recursive: true });
   for (const [name, svg] of Object.entries(pictures)) writeFileSync(join(values.out, name), svg);
   writeFileSync(join(values.out, "results.json"), `${JSON.stringify(results)}\n`);
-  const drawn = readdirSync(values.out).filter((name) => name.endsWith(".svg"));
-  writeFileSync(join(values.out, "README.md"), markdownReport(results, drawn));
+  writeReport(values.out, results);
 }
 
 /** What was measured now, and of what was measured before in the same folder all else. */
@@ -122,6 +121,12 @@ function isWorse(before: Results, now: Results): boolean {
 function quote(results: Results): void {
   const file = join(ROOT, "README.md");
   writeFileSync(file, quoted(readFileSync(file, "utf8"), results));
+  writeReport(COMMITTED, results);
+}
+
+function writeReport(folder: string, results: Results): void {
+  const drawn = readdirSync(folder).filter((name) => name.endsWith(".svg"));
+  writeFileSync(join(folder, "README.md"), markdownReport(results, drawn));
 }
 
 async function main(): Promise<void> {

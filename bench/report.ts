@@ -1,6 +1,6 @@
 /** Results as Markdown: the goals with what was reached, then every table. The project's README quotes it. */
 import { REASONS } from "./reasons.ts";
-import { GOALS, isMet, isMissing, type Results, type Table } from "./results.ts";
+import { GOALS, hasGoal, isMet, isMissing, type Results, type Table } from "./results.ts";
 
 function goalText(name: string): string {
   const goal = GOALS[name];
@@ -13,8 +13,10 @@ function markdownTable(columns: readonly string[], rows: readonly (readonly (str
   return [line(columns), line(columns.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
-export function ratioTable(results: Results): string {
-  const rows = Object.entries(results.ratios).map(([name, ratio]) => {
+/** @param which the ratios that are wanted, all by default */
+export function ratioTable(results: Results, which: (name: string) => boolean = () => true): string {
+  const wanted = Object.entries(results.ratios).filter(([name]) => which(name));
+  const rows = wanted.map(([name, ratio]) => {
     const what = GOALS[name]?.what ?? "";
     if (isMissing(ratio))
       return [`\`${name}\``, what, goalText(name), "–", ratio.missing ?? "not measured", ""];
@@ -40,7 +42,7 @@ export function quoted(text: string, results: Results): string {
     throw new Error(`there is no "${BEGIN}" … "${END}" to write the table between`);
   const { machine } = results;
   const where = `Measured ${machine.date.slice(0, 10)} at commit ${machine.commit} on ${machine.cores} × ${machine.cpu}, Linux ${machine.kernel}, Node ${machine.node}:`;
-  const body = `${where}\n\n${ratioTable(results)}`;
+  const body = `${where}\n\n${ratioTable(results, hasGoal)}`;
   return `${text.slice(0, begin)}${BEGIN}\n${body}\n${text.slice(end)}`;
 }
 

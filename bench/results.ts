@@ -54,10 +54,14 @@ export const GOALS: Readonly<Record<string, { above?: number; below?: number; wh
   loaded_p999_vs_c: { below: 1.2, what: "latency p99.9 under 50 % load: ours ÷ C's" },
 };
 
+export function hasGoal(name: string): boolean {
+  return GOALS[name]?.above !== undefined || GOALS[name]?.below !== undefined;
+}
+
 /** Is the goal met? undefined where there is none. */
 export function isMet(name: string, ratio: Ratio): boolean | undefined {
   const goal = GOALS[name];
-  if (goal === undefined || isMissing(ratio)) return undefined;
+  if (!hasGoal(name) || goal === undefined || isMissing(ratio)) return undefined;
   return ratio.median >= (goal.above ?? 0) && ratio.median <= (goal.below ?? Number.POSITIVE_INFINITY);
 }
 
