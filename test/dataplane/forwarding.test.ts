@@ -324,6 +324,15 @@ describe("a full connection table", () => {
     for (let port = 100; port < 108; port++) expect(open(port, ACK)).toHaveLength(1);
   });
 
+  it("gives up the first one ever opened, too, when that is the oldest", () => {
+    const world = new World({ connections: 16 });
+    const send = (port: number, flags: number) =>
+      world.send(tcp({ source: client(1), sourcePort: port, flags }));
+    for (let port = 100; port < 117; port++) expect(send(port, SYN)).toHaveLength(1);
+    expect(send(100, ACK)).toHaveLength(0);
+    expect(send(101, ACK)).toHaveLength(1);
+  });
+
   it("refuses when nothing may be given up", () => {
     const world = new World({ protocol: "udp", port: 53, connections: 16 });
     for (let i = 0; i < 17; i++) world.send(udp({ source: client(1), sourcePort: 1000 + i }));

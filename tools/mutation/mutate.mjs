@@ -50,7 +50,7 @@ function draw(list, n, seed) {
 
 const reportOf = (file) => join(REPORTS, `${file.replaceAll("/", ".")}.json`);
 
-/** What a mutant is called from run to run, as long as its line stays as it is. */
+/** What a mutant is called from run to run, as long as the file stays as it is. */
 function keyOf({ location, mutatorName, replacement, file }) {
   const { start, end } = location;
   const lines = readFileSync(join(ROOT, file), "utf8").split("\n");
@@ -65,7 +65,8 @@ function chosen(all, file, before) {
   const mutants = all.filter((mutant) => mutant.file === file);
   if (before === undefined)
     return draw(mutants, Number(values.sample ?? mutants.length), Number(values.seed));
-  const name = ({ text, replacement, mutatorName }) => `${mutatorName} ${text} ${replacement}`;
+  const name = ({ line, column, replacement, mutatorName }) =>
+    `${line}:${column} ${mutatorName} ${replacement}`;
   const wanted = new Set(before.survivors.map(name));
   return mutants.filter((mutant) => wanted.has(name(keyOf(mutant))));
 }
