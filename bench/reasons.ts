@@ -3,6 +3,8 @@ export const REASONS: Readonly<Record<string, string>> = {
   core_10k_vs_c:
     "with a single connection, so without cache misses, a frame takes 29 ns against 17: each of some 15 reads of the frame and 11 stores into the burst's columns is checked against its bounds; `perf` has 43 % in the look-up, whose misses both sides share, and 25 % in classify",
   afpacket_vs_c: "within the spread of the rounds on this machine; the core's 12 ns are 1 % of the frame",
+  cap_zero_loss:
+    "on a quiet machine libpcap's buffer of 16 MB carries the `cap` forwarder through a trial; at saturation it brings 173 kpps through and we 438, 2.5 times as much, so 4 is out of reach there. On a busier machine it loses frames far earlier: 10.1 in the run before this one",
   afxdp_vs_c:
     "known, not measured apart: the ring writes and reads a byte a chunk that tells who owns it, so that a thread that dies sends nothing twice, which the reference leaves out; the core's 12 ns are another 1 %",
   afxdp_vs_afpacket:
