@@ -277,6 +277,24 @@ describe("the connection table", () => {
     }
   });
 
+  it("takes a flow out of the middle of its bucket, and leaves it and the others as they are", () => {
+    const { table } = new Model();
+    const rows = [1, 2, 3].map((client) => {
+      const row = table.take();
+      const at = row << ROW_SHIFT;
+      table.rows.set([0, 0, 0xffff, client, 0, 0, 0xffff, 9], at + C_CLIENT);
+      table.rows[at + C_KIND] = TCP;
+      table.rows[at + C_STATUS] = ConnectionFlag.Live | 3;
+      table.hash(row, 0);
+      return row;
+    });
+    table.unhash(rows[1]!, 0);
+    expect([1, 2, 3].map((client) => table.find4(0, TCP, client, 9, 0))).toEqual([rows[0], -1, rows[2]]);
+    expect(table.rows[(rows[1]! << ROW_SHIFT) + C_STATUS]).toBe(ConnectionFlag.Live | 3);
+    table.hash(rows[1]!, 0);
+    expect([1, 2, 3].map((client) => table.find4(0, TCP, client, 9, 0))).toEqual(rows);
+  });
+
   it("knows which rows are in use", () => {
     const model = new Model();
     const flow = { words: [0, 0, 0xffff, 1, 0, 0, 0xffff, 2], ports: 3, kind: TCP, name: "" };
