@@ -13,8 +13,17 @@ function markdownTable(columns: readonly string[], rows: readonly (readonly (str
   return [line(columns), line(columns.map(() => "---")), ...rows.map(line)].join("\n");
 }
 
-/** @param which the ratios that are wanted, all by default */
-export function ratioTable(results: Results, which: (name: string) => boolean = () => true): string {
+const why = (name: string): string => `no: ${REASONS[name] ?? "not looked into yet"}`;
+
+/**
+ * @param which the ratios that are wanted, all by default
+ * @param missed what to say of a goal that was not reached; why, by default
+ */
+export function ratioTable(
+  results: Results,
+  which: (name: string) => boolean = () => true,
+  missed: (name: string) => string = why,
+): string {
   const wanted = Object.entries(results.ratios).filter(([name]) => which(name));
   const rows = wanted.map(([name, ratio]) => {
     const what = GOALS[name]?.what ?? "";
@@ -22,7 +31,7 @@ export function ratioTable(results: Results, which: (name: string) => boolean = 
       return [`\`${name}\``, what, goalText(name), "–", ratio.missing ?? "not measured", ""];
     const spread = `${ratio.min.toFixed(2)}–${ratio.max.toFixed(2)} of ${ratio.rounds}`;
     const met = isMet(name, ratio);
-    const mark = met === undefined ? "" : met ? "yes" : `no: ${REASONS[name] ?? "not looked into yet"}`;
+    const mark = met === undefined ? "" : met ? "yes" : missed(name);
     return [`\`${name}\``, what, goalText(name), ratio.median.toFixed(2), spread, mark];
   });
   return markdownTable(["ratio", "what", "goal", "median", "least–most of rounds", "met"], rows);
@@ -42,7 +51,8 @@ export function quoted(text: string, results: Results): string {
     throw new Error(`there is no "${BEGIN}" … "${END}" to write the table between`);
   const { machine } = results;
   const where = `Measured ${machine.date.slice(0, 10)} at commit ${machine.commit} on ${machine.cores} × ${machine.cpu}, Linux ${machine.kernel}, Node ${machine.node}:`;
-  const body = `${where}\n\n${ratioTable(results, hasGoal)}`;
+  const table = ratioTable(results, hasGoal, () => "[no, why](bench/results/README.md)");
+  const body = `${where}\n\n${table}`;
   return `${text.slice(0, begin)}${BEGIN}\n${body}\n${text.slice(end)}`;
 }
 
