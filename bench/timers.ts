@@ -60,6 +60,7 @@ function measure(size: number): Cost {
     connections: 2 ** Math.ceil(Math.log2(size)),
     services: 1,
     destinations: 4,
+    shards: 1,
     scheduler: "rr",
   });
   const flows = makeFlows(size, 1);

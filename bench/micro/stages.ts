@@ -28,7 +28,7 @@ export interface Stage {
   after?(): void;
 }
 
-const SHAPE: Shape = { connections: 2 ** 20, services: 1, destinations: 4, scheduler: "rr" };
+const SHAPE: Shape = { connections: 2 ** 20, services: 1, destinations: 4, scheduler: "rr", shards: 1 };
 
 class World {
   readonly ring = new SlotRing();

@@ -13,8 +13,11 @@ const shape = (over: Partial<Shape> = {}): Shape => ({
   services: 1,
   destinations: 4,
   scheduler: "rr",
+  shards: 1,
   ...over,
 });
+/** Eight tables of a million would be two gigabytes. */
+const shards = (count: number): Partial<Shape> => ({ connections: MILLION / 8, shards: count });
 const established = (flows: number, over?: Partial<Shape>): Case => ({
   kind: "established",
   flows,
@@ -34,7 +37,12 @@ export const CASES: Readonly<Record<string, Case>> = {
   services_5000: established(10_000, { services: 5_000, destinations: 1 }),
   services_1: established(10_000, { destinations: 1 }),
   destinations_1000: established(10_000, { destinations: 1_000 }),
+  shards_1: established(10_000, shards(1)),
+  shards_2: established(10_000, shards(2)),
+  shards_8: established(10_000, shards(8)),
   setup: { kind: "set-up", flows: OPENED, shape: shape() },
   setup_wlc: { kind: "set-up", flows: OPENED, shape: shape({ scheduler: "wlc" }) },
+  setup_shards_1: { kind: "set-up", flows: OPENED, shape: shape(shards(1)) },
+  setup_shards_8: { kind: "set-up", flows: OPENED, shape: shape(shards(8)) },
   setup_services_5000: { kind: "set-up", flows: OPENED, shape: shape({ services: 5_000, destinations: 1 }) },
 };

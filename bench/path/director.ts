@@ -31,6 +31,11 @@ export interface Shape {
   /** Of each service. */
   readonly destinations: number;
   readonly scheduler: string;
+  /**
+   * Of our side. All frames come to the first of them, and flows live where they arrive, as with AF_XDP: so what is
+   * measured is what one shard does the others' sake for, not their threads.
+   */
+  readonly shards: number;
 }
 
 export interface Pair {
@@ -77,6 +82,7 @@ export function makeRegion(shape: Shape, now: number): Region {
   registerBuiltIn();
   const sizes: Sizes = {
     ...DEFAULT_SIZES,
+    shards: shape.shards,
     connections: shape.connections,
     neighbours: Math.max(DEFAULT_SIZES.neighbours, shape.services * shape.destinations),
   };
@@ -86,6 +92,7 @@ export function makeRegion(shape: Shape, now: number): Region {
   const region = createRegion(memory, sizes, SEED, Math.floor(now / TICK));
   region.settings[Setting.mac_hi] = OUR_MAC.hi;
   region.settings[Setting.mac_lo] = OUR_MAC.lo;
+  region.header[Header.ByArrival] = 1;
   const commands = new Commands(region, { now: () => now });
   for (let s = 0; s < shape.services; s++) addService(commands, shape, s);
   settleNeighbours(region);

@@ -21,6 +21,7 @@ const FULL = [
     "setup_wlc",
     "setup_services_5000",
   ],
+  ["shards_1", "shards_2", "shards_8", "setup_shards_1", "setup_shards_8"],
   ["flows_5m"],
 ];
 const FLOWS: Readonly<Record<string, number>> = {
@@ -105,6 +106,12 @@ export async function pathSection({ rounds, quick, say }: Effort): Promise<Secti
       services_5000_vs_1: growth(cases, "services_5000", "services_1"),
       destinations_1000_vs_1: growth(cases, "destinations_1000", "services_1"),
       core_flows_1m_vs_10k: growth(cases, "flows_1m", "flows_10k"),
+      ...(quick
+        ? {}
+        : {
+            core_shards_8_vs_1: growth(cases, "shards_8", "shards_1"),
+            setup_shards_8_vs_1: growth(cases, "setup_shards_8", "setup_shards_1"),
+          }),
     },
     tables: [table(cases), expiryTable(cases)],
     pictures: { "core-flows.svg": picture(cases) },
