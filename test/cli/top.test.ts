@@ -1,4 +1,7 @@
 /** `dr-director top`: the screen at any size, its keys, and the program on a real terminal. */
+import { mkdtempSync, rmSync } from "node:fs";
+import { tmpdir } from "node:os";
+import { dirname, join } from "node:path";
 import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { fitting, shortNumber } from "../../src/cli/top/columns.ts";
@@ -214,8 +217,21 @@ describe("the program", () => {
     needs(context, "script");
     const socket = await serveWorld(new World());
     const command = `stty rows 20 cols 60; ${process.execPath} ${built("cli/dr-director.js")} top --interval 0.2 --socket ${socket}; echo "code $?"; stty -a`;
-    const typed = "sleep 0.8; printf s; sleep 0.3; printf h; sleep 0.3; printf 'hq'; sleep 0.5";
-    const outcome = await run(["sh", "-c", `(${typed}) | script -qec '${command}' /dev/null`]);
+    // Each key when what is before it is seen: a key that comes before the terminal is ready for it is lost.
+    const seen = join(mkdtempSync(join(tmpdir(), "dr-director-top-")), "seen");
+    const wait = (text: string) =>
+      `n=0; until grep -aq '${text}' ${seen} || [ $n -gt 400 ]; do n=$((n + 1)); sleep 0.1; done`;
+    const typed = [
+      wait("sorted: as added"),
+      "printf s",
+      wait("sorted: conns/s"),
+      "printf h",
+      wait("h goes back"),
+      "printf hq",
+    ];
+    const typing = `(${typed.join("; ")}; ${wait("icanon")})`;
+    const outcome = await run(["sh", "-c", `${typing} | script -qefc '${command}' ${seen}`]);
+    rmSync(dirname(seen), { recursive: true });
     const [, rest = ""] = outcome.stdout.split("\x1b[?1049h");
     const [screen = "", after = ""] = rest.split("\x1b[?1049l");
     expect(screen).toContain("dr-director top — every 0.2 s — sorted: as added");
