@@ -135,6 +135,17 @@ export class Directory {
     return -1;
   }
 
+  /** Is it one of the virtual addresses that we, and not the host, have? Four words, as Flow has them, from `at` on. */
+  isOwn(words: Int32Array, at: number): boolean {
+    const { ownVips } = this;
+    for (let v = 0; v < ownVips.length; v += 4) {
+      let same = true;
+      for (let w = 0; w < 4; w++) same = same && (ownVips[v + w]! | 0) === words[at + w];
+      if (same) return true;
+    }
+    return false;
+  }
+
   /** Frames to destination `d` go to neighbour `n`, until something changes. */
   learnRoute(d: number, n: number): void {
     const at = d << ROUTE_SHIFT;

@@ -12,7 +12,7 @@ import { makeEchoReply6, makeEchoReplyPiece6 } from "../wire/icmpv6-message.ts";
 import * as ipv4 from "../wire/ipv4.ts";
 import * as ipv6 from "../wire/ipv6.ts";
 import type { Context } from "./context.ts";
-import { fillFlow } from "./flow.ts";
+import { FLOW_VIRTUAL, fillFlow } from "./flow.ts";
 import { isMartian } from "./schedule.ts";
 import { Verdict } from "./verdict.ts";
 
@@ -59,33 +59,14 @@ function isFour({ frames, ring }: Context, i: number): boolean {
 
 /** Answered if so: to one of our addresses, behind `header` bytes and no option, sound, and from one who can be. */
 function mayAnswer(context: Context, i: number, header: number): Verdict {
-  const { frames, ring, settings } = context;
+  const { directory, flow, frames, ring, settings } = context;
   const ip = frames.ip[i]!;
   const four = isFour(context, i);
   if (settings[Setting.answer_echo] === 0 || frames.transport[i] !== ip + header) return Verdict.NotOurs;
-  if (!(four ? isOwn4(context, ip) : isOwn6(context, ip))) return Verdict.NotOurs;
   fillFlow(context, i);
+  if (!directory.isOwn(flow.words, FLOW_VIRTUAL)) return Verdict.NotOurs;
   const sound = !isMartian(context) && (!four || ipv4.checksumIsRight(ring.view, ip));
   return sound ? Verdict.Answered : Verdict.Malformed;
-}
-
-function isOwn4({ ring, directory }: Context, ip: number): boolean {
-  const { ownVips } = directory;
-  const address = ipv4.destination(ring.view, ip);
-  for (let v = 0; v < ownVips.length; v += 4) {
-    if (ownVips[v + 3] === address && ownVips[v + 2] === 0xffff && ownVips[v + 1] === 0) return true;
-  }
-  return false;
-}
-
-function isOwn6({ ring, directory }: Context, ip: number): boolean {
-  const { ownVips } = directory;
-  for (let v = 0; v < ownVips.length; v += 4) {
-    let same = true;
-    for (let w = 0; w < 4; w++) same = same && ownVips[v + w] === ipv6.destination(ring.view, ip, w);
-    if (same) return true;
-  }
-  return false;
 }
 
 /** To the MAC that the frame came from. */

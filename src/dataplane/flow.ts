@@ -2,6 +2,10 @@
 import { FAMILY6 } from "../table/connections.ts";
 import type { Context } from "./context.ts";
 
+/** Where the client's address and the virtual one begin in a flow's words. */
+export const FLOW_CLIENT = 0;
+export const FLOW_VIRTUAL = 4;
+
 const MAPPED = 0xffff;
 
 export function fillFlow(context: Context, i: number): void {

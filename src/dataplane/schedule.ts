@@ -16,6 +16,7 @@ import { UDP_HEADER } from "../wire/udp.ts";
 import type { Context } from "./context.ts";
 import { dropsThis } from "./defence.ts";
 import type { ServiceEntry } from "./directory.ts";
+import { FLOW_CLIENT } from "./flow.ts";
 import { advance, chunkOf, count } from "./follow.ts";
 import { NO_FLAGS } from "./frames.ts";
 import { bear, bury, clearOverload, markOverload } from "./life.ts";
@@ -71,7 +72,8 @@ function mayOpen(context: Context, i: number, protocol: number): Verdict {
  * (ip6_rcv_core), but no address of its own.
  */
 export function isMartian(context: Context): boolean {
-  const { words, family } = context.flow;
+  const { directory, flow, settings } = context;
+  const { words, family } = flow;
   if (family === 6) {
     if (words[0]! >>> 24 === 0xff) return true;
     const mapped = words[2] === 0xffff || (words[2] === 0 && words[3] === 1);
@@ -79,15 +81,7 @@ export function isMartian(context: Context): boolean {
   }
   const first = words[3]! >>> 24;
   if (first === 0 || first === 127 || (first & 0xf0) === 0xe0 || words[3] === -1) return true;
-  return words[3] === words[7] || words[3] === context.settings[Setting.dip] || isOwnVip4(context, words[3]!);
-}
-
-function isOwnVip4({ directory }: Context, address: number): boolean {
-  const { ownVips } = directory;
-  for (let v = 0; v < ownVips.length; v += 4) {
-    if ((ownVips[v + 3]! | 0) === address && ownVips[v + 2] === 0xffff && ownVips[v + 1] === 0) return true;
-  }
-  return false;
+  return words[3] === words[7] || words[3] === settings[Setting.dip] || directory.isOwn(words, FLOW_CLIENT);
 }
 
 /** Linux drops a packet whose IPv4 header checksum is wrong; looked at only when it would open a connection. */
