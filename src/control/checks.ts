@@ -6,7 +6,7 @@ import { refuse } from "./refusal.ts";
 
 const MAX_INT = 2 ** 31 - 1;
 /** The kernel keeps timeouts in ticks of an int (HZ=100 at least). */
-const MAX_SECONDS = Math.floor(MAX_INT / 100);
+export const MAX_SECONDS = Math.floor(MAX_INT / 100);
 
 function isWhole(value: number, most: number): boolean {
   return Number.isInteger(value) && value >= 0 && value <= most;

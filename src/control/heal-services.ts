@@ -5,13 +5,13 @@ import { Header, type Region } from "../table/region.ts";
 import { SCHEDULER_NAME, ServiceFlag, setSchedulerName } from "../table/services.ts";
 import { isMapped } from "../wire/address.ts";
 import { Protocol } from "../wire/ipv4.ts";
+import { MAX_SECONDS } from "./checks.ts";
 import { type Findings, tame } from "./findings.ts";
 import { healDestinationRows, healNeighbours, healUsers, keyOf } from "./heal-destinations.ts";
 import { serviceText, wordsAt } from "./keys.ts";
 import { mendLists } from "./mend.ts";
 
 const MOST = Number.MAX_SAFE_INTEGER;
-const MOST_SECONDS = 2 ** 31 / 100;
 const FLAGS = Object.values(ServiceFlag).reduce((all, flag) => all | flag, 0);
 /** ipvsadm's default, for a service whose scheduler's name cannot be one. */
 const SCHEDULER = "wlc";
@@ -90,11 +90,7 @@ function isNamed({ services }: Region, s: number): boolean {
 function healService(region: Region, s: number): boolean {
   const { services } = region;
   let right = tame(services.departed, s * 3, s * 3 + 3, MOST, { least: -MOST }) === 0;
-  if (
-    (services.flags[s]! & ~FLAGS) !== 0 ||
-    services.timeout[s]! < 0 ||
-    services.timeout[s]! > MOST_SECONDS
-  ) {
+  if ((services.flags[s]! & ~FLAGS) !== 0 || services.timeout[s]! < 0 || services.timeout[s]! > MAX_SECONDS) {
     services.flags[s]! &= FLAGS & ~ServiceFlag.Suspended;
     services.timeout[s] = 300;
     right = false;

@@ -13,6 +13,7 @@ import { NeighbourState } from "../table/neighbours.ts";
 import { MAX_OWN_VIPS, MAX_PEERS, PLACE_PEERS, PLACE_VIPS } from "../table/place.ts";
 import { Header, type Region } from "../table/region.ts";
 import { SETTINGS, Setting, setDefaults } from "../table/settings.ts";
+import { MAX_SECONDS } from "./checks.ts";
 import { totalZero } from "./counters-view.ts";
 import { Findings, tame } from "./findings.ts";
 import { forget } from "./heal-destinations.ts";
@@ -22,8 +23,6 @@ import { healServices } from "./heal-services.ts";
 /** Counts up to here add up exactly; a director would take three years at ten million frames a second. */
 const MOST_FRAMES = 2 ** 50;
 const MOST = Number.MAX_SAFE_INTEGER;
-/** Longest timeout, seconds: --set and -p take no more (checks.ts). */
-const MOST_SECONDS = Math.floor((2 ** 31 - 1) / 100);
 
 /** Before anything else is done with a region from a file. `now` is CLOCK_MONOTONIC in ms. */
 export function heal(region: Region, now: number): Findings {
@@ -53,7 +52,7 @@ function healSettings({ settings, place, marks }: Region, findings: Findings): v
   const defaults = new Int32Array(SETTINGS);
   setDefaults(defaults);
   for (let at = Setting.timeout_tcp; at <= Setting.timeout_icmp; at++) {
-    if (defaults[at] === 0 || (settings[at]! >= 1 && settings[at]! <= MOST_SECONDS)) continue;
+    if (defaults[at] === 0 || (settings[at]! >= 1 && settings[at]! <= MAX_SECONDS)) continue;
     settings[at] = defaults[at]!;
     findings.add("timeouts");
   }

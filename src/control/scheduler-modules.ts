@@ -37,22 +37,32 @@ async function importModule(path: string): Promise<Record<string, unknown>> {
   }
 }
 
-/** Every sound scheduler that a module exports, the default one first. */
-async function schedulersIn(path: string): Promise<readonly [Scheduler, ...Scheduler[]]> {
+interface Exported {
+  /** Each of them sound. */
+  readonly schedulers: readonly Scheduler[];
+  /** The one that stands for the module: its default, or the only one. */
+  readonly chosen: Scheduler | undefined;
+}
+
+async function schedulersIn(path: string): Promise<Exported> {
   const exported = await importModule(path);
-  const [first, ...others] = new Set([exported["default"], ...Object.values(exported)].filter(isScheduler));
-  if (first === undefined) {
+  const schedulers = [...new Set(Object.values(exported).filter(isScheduler))];
+  if (schedulers.length === 0) {
     const names = Object.keys(exported).join(", ") || "nothing";
     throw new SchedulerModuleError(
       path,
       `exports no object with \`name\` and \`schedule\` (it exports ${names})`,
     );
   }
-  for (const scheduler of [first, ...others]) {
+  for (const scheduler of schedulers) {
     const problem = schedulerProblem(scheduler);
     if (problem !== undefined) throw new SchedulerModuleError(path, problem);
   }
-  return [first, ...others];
+  const main = exported["default"];
+  return {
+    schedulers,
+    chosen: isScheduler(main) ? main : schedulers.length === 1 ? schedulers[0] : undefined,
+  };
 }
 
 /**
@@ -63,7 +73,7 @@ export async function loadSchedulers(files: readonly string[]): Promise<void> {
   registerBuiltIn();
   for (const file of files) {
     const path = resolve(file);
-    for (const scheduler of await schedulersIn(path)) {
+    for (const scheduler of (await schedulersIn(path)).schedulers) {
       try {
         registerScheduler(scheduler);
       } catch (error) {
@@ -79,13 +89,8 @@ export async function loadSchedulers(files: readonly string[]): Promise<void> {
  */
 export async function loadScheduler(file: string): Promise<Scheduler> {
   const path = resolve(file);
-  const [first, ...others] = await schedulersIn(path);
-  if (others.length > 0 && (await importModule(path))["default"] !== first) {
-    const names = [first, ...others].map(({ name }) => name).join(", ");
-    throw new SchedulerModuleError(
-      path,
-      `exports several schedulers (${names}); make one of them the default`,
-    );
-  }
-  return first;
+  const { schedulers, chosen } = await schedulersIn(path);
+  if (chosen !== undefined) return chosen;
+  const names = schedulers.map(({ name }) => name).join(", ");
+  throw new SchedulerModuleError(path, `exports several schedulers (${names}); make one of them the default`);
 }
