@@ -11,15 +11,6 @@ export function size(text: string): number {
   return bytes;
 }
 
-export function whole(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d{1,15}$/.test(text) || value < least || value > most)
-      throw new InvalidArgumentError(`a whole number from ${least} to ${most}`);
-    return value;
-  };
-}
-
 /** "NoDestination,TooBig", in any case; "dropped" for all that neither left nor was the host's. */
 export function verdicts(text: string): string[] {
   return text.split(",").flatMap((word) => {

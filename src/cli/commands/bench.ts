@@ -1,15 +1,7 @@
 /** `dr-director bench`: what this machine's director carries, second by second, and what a frame costs it. */
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import type { BenchFlags } from "../bench-run.ts";
-
-function whole(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < least || value > most)
-      throw new InvalidArgumentError(`a whole number from ${least} to ${most}`);
-    return value;
-  };
-}
+import { whole } from "../whole-number.ts";
 
 export function register(program: Command): void {
   program

@@ -1,8 +1,9 @@
 /** `dr-director capture`: frames of a running director, as they come and go, with what became of them. */
 import { type Command, Option } from "commander";
-import { size, verdicts, whole } from "../capture-options.ts";
+import { size, verdicts } from "../capture-options.ts";
 import type { CaptureCommandFlags } from "../capture-run.ts";
 import { socketOption } from "../socket-option.ts";
+import { whole } from "../whole-number.ts";
 
 const HELP = `
 Each packet has a comment: its verdict, service, real server and connection. Ctrl-C ends the capture.

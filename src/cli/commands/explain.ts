@@ -1,16 +1,8 @@
 /** `dr-director explain`: what becomes of a frame, and why. */
-import { type Command, InvalidArgumentError, Option } from "commander";
+import { type Command, Option } from "commander";
 import type { ExplainFlags } from "../explain-run.ts";
 import { socketOption } from "../socket-option.ts";
-
-function whole(least: number, most: number): (text: string) => number {
-  return (text) => {
-    const value = Number(text);
-    if (!/^\d+$/.test(text) || value < least || value > most)
-      throw new InvalidArgumentError(`a whole number from ${least} to ${most}`);
-    return value;
-  };
-}
+import { whole } from "../whole-number.ts";
 
 const more = (text: string, before: string[] = []): string[] => [...before, text];
 

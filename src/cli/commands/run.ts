@@ -4,8 +4,9 @@ import { resolve } from "node:path";
 import { type Command, InvalidArgumentError, Option } from "commander";
 import type { Config } from "../../control/config.ts";
 import type { DirectorCommand } from "../../control/model.ts";
-import { size, verdicts, whole } from "../capture-options.ts";
+import { size, verdicts } from "../capture-options.ts";
 import type { DaemonCaptureFlags } from "../daemon-capture.ts";
+import { whole } from "../whole-number.ts";
 
 export interface RunFlags extends DaemonCaptureFlags {
   interface?: string;
