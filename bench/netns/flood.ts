@@ -32,13 +32,6 @@ const XDP_NATIVE = 4;
 const XDP_PASS = 2;
 const LIVE_FRAMES = 2;
 const MAP_ARRAY = 2;
-const REDIRECT = 23;
-/** Operations that bpf.ts has no name for. */
-const DIVIDE = 0x30;
-const SHIFT_RIGHT = 0x70;
-const MODULO = 0x90;
-const XOR = 0xa0;
-
 const KEY = -4;
 
 /** The sum of the IPv4 header's words, without checksum and source. */
@@ -53,7 +46,7 @@ function headerSum(frame: Uint8Array): number {
 /** Stores `bytes` low bytes of `register` in network order; the register is spent. */
 function storeBig(code: BpfAssembler, register: number, at: number, bytes: number): void {
   for (let byte = bytes - 1; byte >= 0; byte--)
-    code.store(1, R.r2, at + byte, register).constant(SHIFT_RIGHT, register, 8);
+    code.store(1, R.r2, at + byte, register).constant(Do.shiftRight, register, 8);
 }
 
 /** r7 = this frame's flow, r9 = its number; the map's row is moved on to the next. */
@@ -77,20 +70,20 @@ function program(turn: number, frame: Uint8Array, flows: number, device: number)
   code.jumpIfRegister(If.above, R.r4, R.r3, "out");
   for (let at = 0; at < 60; at += 4) code.storeConstant(4, R.r2, at, words.getInt32(at, true));
   code.store(4, R.r2, NUMBER_AT, R.r9);
-  code.register(Do.move, R.r4, R.r7).constant(DIVIDE, R.r4, CLIENT_PORTS);
+  code.register(Do.move, R.r4, R.r7).constant(Do.divide, R.r4, CLIENT_PORTS);
   code.constant(Do.add, R.r4, FIRST_CLIENT).register(Do.move, R.r5, R.r4);
-  code.constant(Do.and, R.r5, 0xffff).register(Do.move, R.r1, R.r4).constant(SHIFT_RIGHT, R.r1, 16);
+  code.constant(Do.and, R.r5, 0xffff).register(Do.move, R.r1, R.r4).constant(Do.shiftRight, R.r1, 16);
   code.register(Do.add, R.r5, R.r1).constant(Do.add, R.r5, headerSum(frame));
   for (let fold = 0; fold < 2; fold++) {
-    code.register(Do.move, R.r1, R.r5).constant(SHIFT_RIGHT, R.r1, 16);
+    code.register(Do.move, R.r1, R.r5).constant(Do.shiftRight, R.r1, 16);
     code.constant(Do.and, R.r5, 0xffff).register(Do.add, R.r5, R.r1);
   }
-  code.constant(XOR, R.r5, 0xffff);
+  code.constant(Do.xor, R.r5, 0xffff);
   storeBig(code, R.r5, CHECKSUM, 2);
   storeBig(code, R.r4, SOURCE, 4);
-  code.constant(MODULO, R.r7, CLIENT_PORTS).constant(Do.add, R.r7, FIRST_PORT);
+  code.constant(Do.modulo, R.r7, CLIENT_PORTS).constant(Do.add, R.r7, FIRST_PORT);
   storeBig(code, R.r7, SOURCE_PORT, 2);
-  code.constant(Do.move, R.r1, device).constant(Do.move, R.r2, 0).call(REDIRECT).exit();
+  code.constant(Do.move, R.r1, device).constant(Do.move, R.r2, 0).call(Helper.redirect).exit();
   return code.label("out").constant(Do.move, R.r0, 1).exit().assemble();
 }
 

@@ -12,10 +12,20 @@ export type Size = 1 | 2 | 4 | 8;
 /** Conditions of a jump; unsigned. */
 export const If = { equal: 0x10, above: 0x20, atLeast: 0x30, anyBit: 0x40, not: 0x50, below: 0xa0 } as const;
 /** 64-bit operations on a register. */
-export const Do = { add: 0x00, and: 0x50, shiftLeft: 0x60, move: 0xb0 } as const;
+export const Do = {
+  add: 0x00,
+  divide: 0x30,
+  or: 0x40,
+  and: 0x50,
+  shiftLeft: 0x60,
+  shiftRight: 0x70,
+  modulo: 0x90,
+  xor: 0xa0,
+  move: 0xb0,
+} as const;
 
 /** Helpers of the kernel by number (linux/bpf.h). */
-export const Helper = { mapLookup: 1, redirectMap: 51 } as const;
+export const Helper = { mapLookup: 1, redirect: 23, redirectMap: 51 } as const;
 
 const SIZE_BITS: Record<Size, number> = { 4: 0x00, 2: 0x08, 1: 0x10, 8: 0x18 };
 const LOAD = 0x61;

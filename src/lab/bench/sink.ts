@@ -48,10 +48,6 @@ const COUNTS_BYTES = 64;
 const ROWS = 2 ** 17;
 const ROW_SHIFT = 6;
 
-/** Operations that bpf.ts has no name for. */
-const OR = 0x40;
-const SHIFT_RIGHT = 0x70;
-
 const KEY = -4;
 
 /** R0 = the address of the map's row whose number stands on the stack; ends when there is none. */
@@ -85,12 +81,12 @@ function program(counts: number, seen: number, sourceMac: number): Uint8Array {
   count(code, REORDERED);
   code.goTo("look").label("in order");
   code.register(Do.move, R.r1, R.r7).constant(Do.add, R.r1, 1).store(8, R.r8, NEXT, R.r1).label("look");
-  code.register(Do.move, R.r1, R.r7).constant(SHIFT_RIGHT, R.r1, ROW_SHIFT);
+  code.register(Do.move, R.r1, R.r7).constant(Do.shiftRight, R.r1, ROW_SHIFT);
   code.constant(Do.and, R.r1, ROWS - 1).store(4, R.r10, KEY, R.r1);
   row(code, seen);
   code.constant(Do.and, R.r7, 63).constant(Do.move, R.r2, 1).register(Do.shiftLeft, R.r2, R.r7);
   code.load(8, R.r1, R.r0, 0).jumpIfRegister(If.anyBit, R.r1, R.r2, "twice");
-  code.register(OR, R.r1, R.r2).store(8, R.r0, 0, R.r1).goTo("drop").label("twice");
+  code.register(Do.or, R.r1, R.r2).store(8, R.r0, 0, R.r1).goTo("drop").label("twice");
   count(code, DUPLICATES);
   code.label("drop").constant(Do.move, R.r0, ACT_SHOT).exit();
   code.label("pass").constant(Do.move, R.r0, ACT_OK).exit();
