@@ -1,7 +1,7 @@
 /** What a run of the benches found, as it is written to a file and read again. */
 import { readFileSync } from "node:fs";
+import type { Spread } from "../src/lab/bench/statistics.ts";
 import type { Machine } from "./machine.ts";
-import type { Spread } from "./statistics.ts";
 
 /** A ratio that could not be taken here, and why. */
 export interface Missing {

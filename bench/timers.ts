@@ -8,11 +8,11 @@
 import { spawnSync } from "node:child_process";
 import { fileURLToPath } from "node:url";
 import { tuneV8 } from "../src/control/v8-flags.ts";
+import { median } from "../src/lab/bench/statistics.ts";
 import { makePair, type Pair } from "./path/director.ts";
 import { makeFlows, shuffled } from "./path/flows.ts";
 import { SLOTS } from "./path/slots.ts";
 import { cpuTime, Flags, fill, ours, type Traffic, template } from "./path/stretch.ts";
-import { median } from "./statistics.ts";
 
 const SIZES = [10_000, 100_000, 1_000_000, 5_000_000];
 /** A tick, and the frames that come in it. */

@@ -2,12 +2,12 @@
 import { mkdtempSync, rmSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { median, ratio, spread } from "../../src/lab/bench/statistics.ts";
 import { DirectorProgram } from "../../src/lab/director-program.ts";
 import { Lab } from "../../src/lab/lab.ts";
 import { realServerAddress, VIP } from "../../src/lab/topology.ts";
 import { BENCH_BUILD } from "../places.ts";
 import type { Effort, Section } from "../section.ts";
-import { median, ratio, spread } from "../statistics.ts";
 
 const PORT = 5001;
 const TOOL = join(BENCH_BUILD, "bulk");

@@ -3,10 +3,10 @@
 import { directorSite } from "../../src/lab/bench/director-site.ts";
 import type { Site } from "../../src/lab/bench/site.ts";
 import type { Stage } from "../../src/lab/bench/stage.ts";
+import { median, ratio } from "../../src/lab/bench/statistics.ts";
 import { lineChart } from "../plot.ts";
 import type { Ratio } from "../results.ts";
 import type { Effort, Section } from "../section.ts";
-import { median, ratio } from "../statistics.ts";
 import { xdpSite } from "./kernel-sites.ts";
 import { referenceSite } from "./reference-site.ts";
 import { type Latency, openFlows, pass, ping } from "./traffic.ts";

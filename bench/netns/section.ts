@@ -3,9 +3,9 @@
 import { directorSite } from "../../src/lab/bench/director-site.ts";
 import type { Site } from "../../src/lab/bench/site.ts";
 import { Stage } from "../../src/lab/bench/stage.ts";
+import { median, ratio, spread } from "../../src/lab/bench/statistics.ts";
 import type { Ratio, Table } from "../results.ts";
 import { type Effort, joinSections, NOTHING, type Section } from "../section.ts";
-import { median, ratio, spread } from "../statistics.ts";
 import { capMissing, capSite } from "./cap-site.ts";
 import { dropSite, ipForwardSite, nftSite, xdpSite } from "./kernel-sites.ts";
 import { latencySection } from "./latency.ts";

@@ -2,10 +2,10 @@
 
 import type { Site } from "../../src/lab/bench/site.ts";
 import type { Stage } from "../../src/lab/bench/stage.ts";
+import { median, ratio, spread } from "../../src/lab/bench/statistics.ts";
 import { barChart } from "../plot.ts";
 import type { Ratio, Table } from "../results.ts";
 import type { Effort, Section } from "../section.ts";
-import { median, ratio, spread } from "../statistics.ts";
 import { type Load, openFlows, overload, type Passage } from "./traffic.ts";
 
 /** Until the machine code is what it will be. */

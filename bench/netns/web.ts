@@ -2,12 +2,12 @@
 import { mkdtempSync, rmSync, writeFileSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
+import { median, ratio, spread } from "../../src/lab/bench/statistics.ts";
 import { DirectorProgram } from "../../src/lab/director-program.ts";
 import { Lab } from "../../src/lab/lab.ts";
 import { run } from "../../src/lab/program.ts";
 import { realServerAddress, VIP } from "../../src/lab/topology.ts";
 import { type Effort, NOTHING, type Section } from "../section.ts";
-import { median, ratio, spread } from "../statistics.ts";
 
 const SERVERS = 3;
 const SECONDS = 2;

@@ -1,5 +1,5 @@
 /** Frames of connections that exist: what nearly every frame is. */
-import { median } from "../statistics.ts";
+import { median } from "../../src/lab/bench/statistics.ts";
 import type { Round, Runner } from "./case.ts";
 import type { Case } from "./cases.ts";
 import { makePair, type Pair } from "./director.ts";

@@ -1,8 +1,9 @@
 /** The core without a kernel, against the same forwarder in C. */
+
+import { median, ratio, spread } from "../../src/lab/bench/statistics.ts";
 import { lineChart } from "../plot.ts";
 import type { Ratio, Table } from "../results.ts";
 import type { Effort, Section } from "../section.ts";
-import { median, ratio, spread } from "../statistics.ts";
 import { type CaseRounds, runCases } from "./run.ts";
 
 const QUICK = ["flows_10k", "flows_1m", "services_1", "services_5000", "destinations_1000", "setup"];

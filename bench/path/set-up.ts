@@ -1,5 +1,5 @@
 /** New connections, and their end when their time is up. */
-import { median } from "../statistics.ts";
+import { median } from "../../src/lab/bench/statistics.ts";
 import type { Round, Runner } from "./case.ts";
 import type { Case } from "./cases.ts";
 import { makePair, type Pair } from "./director.ts";

@@ -1,6 +1,6 @@
 /** A bench as an SVG picture: frames a second that came through, and below it what each cost. Needs no script. */
 import type { BenchReport, BenchSample } from "../lab/bench/bench.ts";
-import { escapeText, niceStep } from "./simulation-plot.ts";
+import { escapeText, niceStep, plotStyle } from "./plot-style.ts";
 
 const WIDTH = 760;
 const LEFT = 64;
@@ -9,12 +9,7 @@ const PANEL_HEIGHT = 150;
 const PANEL_TOPS = [70, 270] as const;
 const HEIGHT = 450;
 
-const STYLE = `<style>
-:root{color-scheme:light dark;--ground:#fff;--ink:#1c1c1c;--faint:#d9d9d9;--soft:#5c5c5c;--bar:#0072b2}
-@media (prefers-color-scheme:dark){:root{--ground:#161616;--ink:#ececec;--faint:#3a3a3a;--soft:#a5a5a5;--bar:#56a8e0}}
-.ground{fill:var(--ground)}text{fill:var(--ink);font:12px system-ui,sans-serif}.title{font-weight:600;font-size:14px}
-.soft{fill:var(--soft)}.grid{stroke:var(--faint);stroke-width:1}.bar{fill:var(--bar)}
-</style>`;
+const STYLE = plotStyle("--bar:#0072b2", "--bar:#56a8e0", ".bar{fill:var(--bar)}");
 
 function panel(
   top: number,

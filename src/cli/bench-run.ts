@@ -1,6 +1,7 @@
 /** The action of `dr-director bench`: a line for each second, then what they come to. */
 import { writeFileSync } from "node:fs";
 import { type BenchOptions, type BenchReport, type BenchSample, runBench } from "../lab/bench/bench.ts";
+import { median } from "../lab/bench/statistics.ts";
 import { isRoot } from "../lab/privilege.ts";
 import { benchPlot } from "./bench-plot.ts";
 
@@ -18,12 +19,6 @@ export interface BenchSummary {
   readonly lost: number;
   readonly duplicates: number;
   readonly reordered: number;
-}
-
-function median(values: readonly number[]): number {
-  const sorted = [...values].sort((a, b) => a - b);
-  const middle = sorted.length >> 1;
-  return sorted.length % 2 === 1 ? sorted[middle]! : (sorted[middle - 1]! + sorted[middle]!) / 2;
 }
 
 export function summarize(samples: readonly BenchSample[]): BenchSummary {

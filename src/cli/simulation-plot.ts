@@ -3,6 +3,7 @@
  * fairness. Follows the viewer's light or dark theme; needs no script.
  */
 import type { Sample, SimulationReport } from "../dataplane/simulation/simulate.ts";
+import { escapeText, niceStep, plotStyle } from "./plot-style.ts";
 
 const WIDTH = 760;
 const LEFT = 56;
@@ -30,28 +31,9 @@ const DASHES = ["", "6 3", "2 3", "8 3 2 3"];
 
 function style(): string {
   const hues = (i: 0 | 1): string => HUES.map((pair, n) => `--s${n}:${pair[i]}`).join(";");
-  return `<style>
-:root{color-scheme:light dark;--ground:#fff;--ink:#1c1c1c;--faint:#d9d9d9;--soft:#5c5c5c;${hues(0)}}
-@media (prefers-color-scheme:dark){:root{--ground:#161616;--ink:#ececec;--faint:#3a3a3a;--soft:#a5a5a5;${hues(1)}}}
-.ground{fill:var(--ground)}text{fill:var(--ink);font:12px system-ui,sans-serif}.title{font-weight:600;font-size:14px}
-.soft{fill:var(--soft)}.grid{stroke:var(--faint);stroke-width:1}.line{fill:none;stroke-width:2;stroke-linejoin:round}
-.fair{stroke:var(--ink);stroke-width:1.5}.gone{stroke:var(--soft);stroke-dasharray:4 4}
-</style>`;
-}
-
-export function escapeText(text: string): string {
-  return text
-    .replaceAll("&", "&amp;")
-    .replaceAll("<", "&lt;")
-    .replaceAll(">", "&gt;")
-    .replaceAll('"', "&quot;");
-}
-
-/** A step of 1, 2 or 5 times a power of ten that divides `span` into at most `most` parts. */
-export function niceStep(span: number, most: number): number {
-  const rough = Math.max(span, Number.MIN_VALUE) / most;
-  const power = 10 ** Math.floor(Math.log10(rough));
-  return power * ([1, 2, 5, 10].find((n) => n * power >= rough) ?? 10);
+  const rules = `.line{fill:none;stroke-width:2;stroke-linejoin:round}
+.fair{stroke:var(--ink);stroke-width:1.5}.gone{stroke:var(--soft);stroke-dasharray:4 4}`;
+  return plotStyle(hues(0), hues(1), rules);
 }
 
 function number(value: number): string {

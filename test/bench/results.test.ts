@@ -3,7 +3,7 @@ import { compareResults, showChanges } from "../../bench/compare.ts";
 import { quoted } from "../../bench/report.ts";
 import { isMet, mergeResults, type Ratio, type Results } from "../../bench/results.ts";
 import { highestWithoutLoss } from "../../bench/search.ts";
-import { quantile, ratio } from "../../bench/statistics.ts";
+import { quantile, ratio } from "../../src/lab/bench/statistics.ts";
 
 const machine = {
   cpu: "a CPU",

@@ -6,7 +6,7 @@ import { join, resolve } from "node:path";
 import { Command } from "commander";
 import { afterAll, beforeAll, beforeEach, describe, expect, it, vi } from "vitest";
 import { register } from "../../src/cli/commands/simulate.ts";
-import { niceStep } from "../../src/cli/simulation-plot.ts";
+import { niceStep } from "../../src/cli/plot-style.ts";
 import { loadScheduler, SchedulerModuleError } from "../../src/control/scheduler-modules.ts";
 import { tcpFrame } from "../../src/wire/frame.ts";
 import { pcapHeader, pcapRecord } from "../../src/wire/pcap.ts";
